@@ -1,0 +1,186 @@
+"""Write docs/reference/*.md from the code: `python docs/generate.py`. With --check, only say which files are stale (exit 1)."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from freehold.base import errors
+from freehold.cli import main as cli
+from freehold.config import schema
+from freehold.upstream.catalogue import PROVIDERS, ProviderRow
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/generate.py from the code. Change the code, then run `make docs`. -->"
+
+
+def pages() -> dict[str, str]:
+    """File name -> content."""
+    return {"cli.md": cli_page(), "config.md": config_page(), "errors.md": errors_page(), "providers.md": providers_page()}
+
+
+def page(title: str, *blocks: str) -> str:
+    return "\n\n".join((f"# {title}", NOTE, *blocks)) + "\n"
+
+
+def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in lines)
+
+
+# --- commands ---
+
+
+def cli_page() -> str:
+    root: Any = get_command(cli.app)
+    doc = (inspect.getdoc(cli) or "").split("\n\n", 1)
+    blocks = [f"## `{name}`\n\n```text\n{text}\n```" for name, text in helps("freehold", root)]
+    return page("Commands", doc[1].replace("\n", " "), *blocks)
+
+
+def helps(name: str, command: Any) -> Iterator[tuple[str, str]]:
+    """The help of a command and of those below it, without hidden ones, at a fixed width."""
+    context = command.context_class(command, info_name=name, terminal_width=100, max_content_width=100)
+    yield name, command.get_help(context).strip()
+    for child in getattr(command, "commands", {}).values():
+        if not child.hidden:
+            yield from helps(f"{name} {child.name}", child)
+
+
+# --- configuration ---
+
+
+def config_page() -> str:
+    source = inspect.getsource(schema)
+    comments = trailing_comments(source)
+    structs = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.body}
+    intro = (
+        "`freehold.yaml`, by section. Unknown fields are errors; `freehold check` names every mistake. `${NAME}` in a value\n"
+        "stands for an environment variable, `${NAME:-default}` gives it a default, `$${` is a plain `${`."
+    )
+    order = [
+        "Config",
+        "ProviderConfig",
+        "TimeoutsConfig",
+        "PriceConfig",
+        "RouteConfig",
+        "TargetConfig",
+        "KeyConfig",
+        "ServerConfig",
+    ]
+    return page("Configuration", intro, *(struct_block(structs[name], comments) for name in order))
+
+
+def struct_block(node: ast.ClassDef, comments: dict[int, str]) -> str:
+    rows = []
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign):
+            default = "required" if item.value is None else shown_default(item.value)
+            rows.append((f"`{ast.unparse(item.target)}`", shown_type(item.annotation), default, comments.get(item.lineno, "")))
+    title = node.name.removesuffix("Config").lower() or "the file"
+    return f"## {title}\n\n{ast.get_docstring(node)}\n\n" + table(("field", "type", "default", "meaning"), rows)
+
+
+def trailing_comments(source: str) -> dict[int, str]:
+    tokens = tokenize.generate_tokens(StringIO(source).readline)
+    return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+
+
+_BOUNDS = {"ge": "at least ", "gt": "more than ", "le": "at most ", "min_length": "length from ", "max_length": "to "}
+
+
+def shown_type(annotation: ast.expr) -> str:
+    text = re.sub(r"Annotated\[(.+), Meta\((.*)\)\]", r"\1 (\2)", ast.unparse(annotation))
+    for name, words in (
+        ("ProviderConfig", "provider"),
+        ("RouteConfig", "route"),
+        ("TargetConfig", "target"),
+        ("KeyConfig", "key"),
+    ):
+        text = text.replace(name, words)
+    for name, words in (("TimeoutsConfig", "timeouts"), ("PriceConfig", "price"), ("ServerConfig", "server")):
+        text = text.replace(name, words)
+    text = text.replace("dict[str, ", "mapping[name, ").replace("Zone", "internal or external").replace(" | None", "")
+    for name, words in (("str", "text"), ("bool", "true or false"), ("float", "number"), ("int", "whole number")):
+        text = re.sub(rf"\b{name}\b", words, text)
+    text = text.replace("Seconds", "number").replace("Usd", "number")
+    return re.sub(r"\b(ge|gt|le|min_length|max_length)=", lambda m: _BOUNDS[m[1]], text)
+
+
+def shown_default(value: ast.expr) -> str:
+    text = ast.unparse(value)
+    empty = {"None": "unset", "field(default_factory=dict)": "`{}`", "field(default_factory=list)": "`[]`"}
+    if text.startswith("field(default_factory=lambda: "):
+        return f"`{text[30:-1]}`".replace("'", '"')
+    return empty.get(text) or ("see below" if text.startswith("field(") else f"`{text.lower()}`")
+
+
+# --- errors ---
+
+
+def errors_page() -> str:
+    intro = (
+        "Every failed call is answered in the client's own dialect, with that API's status codes and error body; our code is\n"
+        "in the record of calls. A message names the value and says what to do; it never holds a secret or an upstream body."
+    )
+    meanings = dict(re.findall(r"[├└]── (\w+)(?: +\d{3})? +(.+)", inspect.getdoc(errors) or ""))
+    rows = [(f"`{errors.GatewayError.kind}`", "500", "GatewayError", "a fault of the gateway's own; it is in its log")]
+    for name, kind in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(kind, errors.GatewayError) and (not kind.__subclasses__() or name == "NotFound"):
+            meaning = next(meanings[base.__name__] for base in kind.__mro__ if base.__name__ in meanings)
+            rows.append((f"`{kind.kind}`", "the provider's" if name == "UpstreamRefused" else str(kind.status), name, meaning))
+    return page("Errors", intro, table(("code", "status", "type", "when"), sorted(rows)))
+
+
+# --- providers ---
+
+
+def providers_page() -> str:
+    intro = (
+        f"{len(PROVIDERS)} providers are known by name. One whose key is in the environment, or which answers at its address on\n"
+        "this machine, is used without any configuration. Any other server that speaks one of the dialects is configured with\n"
+        "its `dialect` and `base_url`."
+    )
+    rows = [
+        (
+            f"`{row.name}`",
+            row.title,
+            row.dialect,
+            row.base_url or "yours",
+            " or ".join(f"`{e}`" for e in row.env) or "none",
+            row.notes,
+        )
+        for row in PROVIDERS.values()
+    ]
+    return page("Providers", intro, table(("name", "provider", "dialect", "base URL", "key from", "notes"), rows))
+
+
+def address(row: ProviderRow) -> str:
+    return "built in" if row.base_url.startswith("sandbox:") else row.base_url or "yours"
+
+
+def main() -> None:
+    stale = []
+    for name, content in pages().items():
+        file = FOLDER / name
+        if not file.exists() or file.read_text() != content:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                FOLDER.mkdir(exist_ok=True)
+                file.write_text(content)
+    if stale:
+        print(f"{'stale' if '--check' in sys.argv else 'written'}: {', '.join(stale)}")
+    sys.exit("--check" in sys.argv and bool(stale))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""Ids of our own making: sortable by time, unique across workers and restarts, safe in URLs and headers."""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import count
+
+_worker = os.urandom(5).hex()
+_next = count(int.from_bytes(os.urandom(2), "big"))
+
+
+def new_call_id() -> str:
+    """ "call_" + 11 hex of unix milliseconds + 10 of this process + a counter. Not a secret, not guess-proof."""
+    return f"call_{time.time_ns() // 1_000_000:011x}{_worker}{next(_next):06x}"
+
+
+def after_fork() -> None:
+    """Give a forked worker its own part of the id space."""
+    global _worker
+    _worker = os.urandom(5).hex()

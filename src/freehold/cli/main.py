@@ -1,0 +1,175 @@
+"""The `freehold` command: names, flags and exit codes. What each command does is in a file of its own, imported when it runs.
+
+Exit codes: 0 done; 1 it could not be done (port in use, no such key, unreadable data); 2 the configuration or the command
+line is wrong, with every mistake listed on stderr; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from freehold import __version__
+
+app = typer.Typer(
+    name="freehold",
+    help="The AI gateway you own: one self-hosted service between your applications and every model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+key_app = typer.Typer(help="Keys that applications call with.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(key_app, name="key")
+
+ConfigFlag = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Configuration; freehold.yaml in this directory if it is there.")
+]
+DataFlag = Annotated[
+    Path, typer.Option("--data", metavar="DIR", envvar="FREEHOLD_DATA", help="Where keys and the record of calls are kept.")
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+DATA = Path("data")
+
+
+class By(StrEnum):
+    """What `freehold spend` groups calls by."""
+
+    KEY = "key"
+    MODEL = "model"
+    ROUTE = "route"
+    DAY = "day"
+
+
+@app.command()
+def up(
+    config: ConfigFlag = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port to listen on; 0 for any free one.")] = 8080,
+    data: DataFlag = DATA,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, metavar="N", help="Worker processes; at most one a core is of use.")
+    ] = 1,
+) -> None:
+    """Start the gateway and serve until SIGTERM or Ctrl-C."""
+    from freehold.cli.up import Start, start
+
+    start(Start(config=config, host=host, port=port, data=data, workers=workers))
+
+
+@app.command(hidden=True)
+def worker(
+    fd: Annotated[int, typer.Option(help="Listening socket, inherited.")],
+    link: Annotated[int, typer.Option(help="Socket to the supervisor, inherited.")],
+    config: ConfigFlag = None,
+    data: DataFlag = DATA,
+    local: Annotated[list[str] | None, typer.Option(metavar="NAME=URL", help="A server found on this machine.")] = None,
+) -> None:
+    """One of the workers that `up --workers N` starts."""
+    from freehold.cli.up import run_supervised
+
+    run_supervised(fd, link, config, data, dict(pair.split("=", 1) for pair in local or ()))
+
+
+@app.command()
+def check(config: ConfigFlag = None) -> None:
+    """Check the configuration: every mistake as file:line: path: what (what to do)."""
+    from freehold.cli.settings import check_file
+
+    print(check_file(config))
+
+
+@app.command()
+def models(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Show only names that hold this text.")] = "",
+    config: ConfigFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """List the names that clients can ask for, with context window and price."""
+    from freehold.cli import models as listing
+
+    print(listing.render(text, config, as_json=json))
+
+
+@app.command()
+def spend(
+    data: DataFlag = DATA,
+    by: Annotated[By, typer.Option(metavar="key|model|route|day", help="One line for each of these.")] = By.KEY,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 24h, 7d, or a UTC date or time: 2026-11-23.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Calls, tokens and cost, from the record of calls. US dollars, exact."""
+    from freehold.cli import spend as report
+
+    print(report.render(data, by.value, since, as_json=json))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(f"freehold {__version__}")
+
+
+@key_app.command("create")
+def key_create(
+    name: Annotated[str, typer.Option(metavar="NAME", help="What the key is for; unique among keys in use.")],
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="A route, provider/model or pattern; repeat for more.")
+    ] = None,
+    data: DataFlag = DATA,
+    json: JsonFlag = False,
+) -> None:
+    """Make a key and show it, this once. A running gateway takes it within a second."""
+    from freehold.cli import key
+
+    print(key.create(data, name, model or ["*"], as_json=json))
+
+
+@key_app.command("list")
+def key_list(data: DataFlag = DATA, json: JsonFlag = False) -> None:
+    """List the keys made by command. Those written in freehold.yaml are not shown: see the file."""
+    from freehold.cli import key
+
+    print(key.listing(data, as_json=json))
+
+
+@key_app.command("disable")
+def key_disable(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id or name.")],
+    data: DataFlag = DATA,
+) -> None:
+    """Switch a key off for good. A running gateway refuses it within a second."""
+    from freehold.cli import key
+
+    print(key.disable(data, key_id))
+
+
+def main() -> NoReturn:
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        # Imported only now: most runs of most commands load neither.
+        from freehold.cli.settings import Failed
+        from freehold.config.problem import ConfigError
+        from freehold.store.keys import KeyStoreError
+
+        if isinstance(error, ConfigError):
+            fail(error.lines(), 2)
+        if isinstance(error, OSError):
+            fail([": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None)])
+        if isinstance(error, Failed | KeyStoreError):
+            fail([str(error)])
+        raise
+    sys.exit(0)
+
+
+def fail(lines: list[str], code: int = 1) -> NoReturn:
+    for line in lines:
+        print(f"error: {line}" if code == 1 else line, file=sys.stderr)
+    sys.exit(code)

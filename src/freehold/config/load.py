@@ -1,0 +1,58 @@
+"""freehold.yaml -> Config, or every mistake in it with its path, its line and what to do.
+
+`load` is for those who must have a usable one, `check` for those who want to show the problems. Defaults from the
+environment and from servers on this machine are added in discover.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import inspect
+
+from freehold.config.document import Unreadable, read
+from freehold.config.problem import ConfigError, Problem, dotted
+from freehold.config.rules import Catalogue, Names, broken_rules
+from freehold.config.schema import Config
+from freehold.config.shape import Shape
+
+__all__ = ["ConfigError", "Problem", "check", "load", "parse"]
+
+
+def load(path: Path | None, env: Mapping[str, str], catalogue: Catalogue | None = None) -> Config:
+    """The configuration in the file at `path`; an empty one for None. Raises ConfigError with every problem found.
+
+    Rules that need to know the providers are left out without a `catalogue`.
+    """
+    if path is None:
+        return Config()
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        problem = Problem("", f"cannot be read: {error.strerror or type(error).__name__}", "give another file with --config")
+        raise ConfigError(str(path), [problem]) from None
+    config, problems = parse(text, env, catalogue)
+    if problems:
+        raise ConfigError(str(path), problems)
+    return config
+
+
+def check(text: bytes | str, env: Mapping[str, str], catalogue: Catalogue | None = None) -> list[Problem]:
+    """Everything that is wrong with a configuration, in the order of its lines; [] if nothing is."""
+    return parse(text, env, catalogue)[1]
+
+
+def parse(text: bytes | str, env: Mapping[str, str], catalogue: Catalogue | None = None) -> tuple[Config, list[Problem]]:
+    """The configuration and everything that is wrong with it. With any problem, the Config is not fit for use."""
+    try:
+        root, problems = read(text)
+    except Unreadable as error:
+        return Config(), [error.problem]
+    shape = Shape(env)
+    config: Config = shape.value(root, inspect.type_info(Config), ())
+    problems += shape.problems
+    for path, message, hint in broken_rules(config, Names(config, catalogue), env):
+        if not any(path[:n] in shape.bad for n in range(len(path) + 1)):  # else it has been reported
+            problems.append(Problem(dotted(path), message, hint, root.at(path).line))
+    return config, sorted(problems, key=lambda p: p.line)

@@ -1,0 +1,94 @@
+"""What users write in freehold.yaml, as structs. Field names here are the file's own; unknown ones are errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Zone = Literal["internal", "external"]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Usd = Annotated[float, Meta(ge=0)]
+
+
+class Strict(Struct, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class TimeoutsConfig(Strict):
+    """How long to wait for a provider, in seconds."""
+
+    connect: Seconds = 5.0  # to open a connection, TLS included
+    first_byte: Seconds = 300.0  # from the request sent until the reply's head is there
+    idle: Seconds = 120.0  # each silence after that
+
+
+class PriceConfig(Strict):
+    """US dollars per million tokens. Replaces the price table for one target."""
+
+    input: Usd  # prompt tokens
+    output: Usd  # generated tokens
+    cache_read: Usd | None = None  # prompt tokens read from the provider's cache; unset: as `input`
+    cache_write: Usd | None = None  # prompt tokens written to it; unset: as `input`
+
+
+class ProviderConfig(Strict):
+    """Overrides of a known provider's row, or a provider of your own (then `dialect` and `base_url` are required)."""
+
+    enabled: bool = True  # false: never used, not even when its key is in the environment
+    dialect: str | None = None  # the API it speaks: openai_chat or anthropic
+    base_url: str | None = None  # what stands before /chat/completions or /messages
+    api_key: str | None = None  # our credential there; unset: from the known provider's environment variable
+    zone: Zone | None = None  # internal: runs under your own control
+    headers: dict[str, str] = field(default_factory=dict)  # sent with every request
+    timeouts: TimeoutsConfig = field(default_factory=TimeoutsConfig)  # how long to wait for it
+    ca_file: str | None = None  # PEM file of the authorities trusted for it, in place of the system's
+    models: list[str] = field(default_factory=list)  # names to show in /v1/models beyond the known ones
+    price: PriceConfig | None = None  # for models that the price table does not know
+
+
+class TargetConfig(Strict):
+    """One place a request can be sent to."""
+
+    provider: str  # a name under `providers`, or one that Freehold knows
+    model: str  # the model's name there
+    price: PriceConfig | None = None  # in place of the price table's
+
+
+class RouteConfig(Strict):
+    """A model name that clients ask for."""
+
+    targets: Annotated[list[TargetConfig], Meta(min_length=1)]  # tried in this order
+    retries: Annotated[int, Meta(ge=0, le=5)] = 1  # how often each target is tried again before the next
+
+
+class KeyConfig(Strict):
+    """A key that clients call with."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]  # shown in the record of calls; unique
+    key: str  # the secret, at least 16 characters: give it by a variable
+    models: list[str] = field(default_factory=lambda: ["*"])  # routes, provider/model, or patterns with `*`
+
+
+class ServerConfig(Strict):
+    """How clients are served. Times in seconds. Changes count from the next start."""
+
+    max_body_mib: Annotated[float, Meta(gt=0, le=1024)] = 32  # largest request body, in MiB
+    max_connections: Annotated[int, Meta(ge=1)] = 10_000  # client connections of one worker; more are answered 503
+    header_timeout: Seconds = 10.0  # for a request's head to arrive
+    body_timeout: Seconds = 60.0  # between two pieces of a request body
+    idle_timeout: Seconds = 75.0  # a kept-alive connection without a request
+    send_timeout: Seconds = 300.0  # a client that takes no byte of its reply
+    drain_timeout: Seconds = 30.0  # for calls under way when the gateway is told to stop
+    tls_cert: str | None = None  # PEM file with the certificate chain; with `tls_key`, serves https
+    tls_key: str | None = None  # PEM file with its private key
+
+
+class Config(Strict):
+    """The whole file."""
+
+    discover: bool = True  # also use providers whose keys are in the environment and servers that answer on this machine
+    providers: dict[str, ProviderConfig] = field(default_factory=dict)  # by name; clients ask for provider/model
+    routes: dict[str, RouteConfig] = field(default_factory=dict)  # by the model name that clients ask for
+    keys: list[KeyConfig] = field(default_factory=list)  # beside those made by `freehold key create`
+    server: ServerConfig = field(default_factory=ServerConfig)  # how clients are served

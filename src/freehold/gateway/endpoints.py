@@ -1,0 +1,113 @@
+"""Paths -> what answers them. Model calls go to the request function; everything else is answered by pages.py."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from freehold.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
+from freehold.base.ids import new_call_id
+from freehold.gateway import pages
+from freehold.gateway.request import Request
+from freehold.pipeline import admit
+from freehold.pipeline.exchange import Exchange
+from freehold.pipeline.output import Output
+from freehold.pipeline.runtime import Runtime
+from freehold.pipeline.serve import serve
+from freehold.wire.dialect import Dialect, Kind
+from freehold.wire.registry import DIALECTS
+
+_JSON = b"content-type: application/json\r\n"
+
+
+class Endpoint(NamedTuple):
+    dialect: Dialect
+    kind: Kind
+    home: str  # provider that a bare model name means here, if it is no route
+
+
+def _endpoints() -> dict[str, Endpoint]:
+    openai, anthropic = DIALECTS["openai_chat"], DIALECTS["anthropic"]
+    paths: dict[str, tuple[Dialect, Kind]] = {
+        "/chat/completions": (openai, "chat"),
+        "/embeddings": (openai, "embeddings"),
+        "/messages": (anthropic, "chat"),
+        "/messages/count_tokens": (anthropic, "count_tokens"),
+    }
+    table: dict[str, Endpoint] = {}
+    for path, (dialect, kind) in paths.items():
+        table[f"/v1{path}"] = Endpoint(dialect, kind, "")
+        home = "anthropic" if dialect is anthropic else "openai"
+        # The OpenAI SDK's base URL ends in /v1, the Anthropic SDK adds it: serve both ways of writing the base URL.
+        table[f"/{home}/v1{path}"] = table[f"/{home}{path}"] = Endpoint(dialect, kind, home)
+    return table
+
+
+ENDPOINTS = _endpoints()
+
+
+class Gateway:
+    """The server's handler. A reload replaces `runtime`; `draining` turns /readyz to 503."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.draining = False
+
+    async def __call__(self, request: Request, out: Output) -> None:
+        endpoint = ENDPOINTS.get(request.path)
+        if endpoint is None:
+            self._page(request, out)
+        elif request.method != "POST":
+            self._send_error(request, MethodNotAllowed(f"{request.method} is not possible here; use POST."), out)
+        elif request.headers.get(b"content-encoding", b"identity") != b"identity":
+            self._send_error(request, InvalidRequest("Compressed request bodies are not accepted; send the JSON plain."), out)
+        else:
+            x = Exchange(endpoint.dialect, endpoint.kind, request.headers, request.body, request.arrived_ns, endpoint.home)
+            request.body = b""  # the exchange lets go of it as soon as it can
+            await serve(x, self.runtime, out)
+
+    def admit_head(self, request: Request) -> GatewayError | None:
+        """Before a large body is read: is there an endpoint, and a key of ours?"""
+        if request.path not in ENDPOINTS:
+            return NotFound(_no_path(request))
+        try:
+            admit.principal_of(request.headers, self.runtime.snapshot)
+        except GatewayError as error:
+            return error
+        return None
+
+    def refusal(self, request: Request | None, error: GatewayError) -> tuple[int, bytes, bytes]:
+        """An error found outside the request function as (status, header lines, body)."""
+        dialect = _dialect_of(request)
+        call_id = new_call_id()
+        lines = _JSON + b"x-freehold-call-id: %b\r\n" % call_id.encode()
+        if error.retry_after_s is not None:
+            lines += b"retry-after: %d\r\n" % -(-error.retry_after_s // 1)
+        return error.status, lines, dialect.encode_error(error, call_id)
+
+    def _page(self, request: Request, out: Output) -> None:
+        try:
+            page = pages.find(request, self.runtime, self.draining)
+            if page is None:
+                raise NotFound(_no_path(request))
+        except GatewayError as error:
+            self._send_error(request, error, out)
+            return
+        out.whole(page.status, b"content-type: %b\r\n" % page.content_type, page.body)
+
+    def _send_error(self, request: Request, error: GatewayError, out: Output) -> None:
+        out.whole(*self.refusal(request, error))
+
+
+def _dialect_of(request: Request | None) -> Dialect:
+    """Whose error format a client understands that asked for no endpoint of ours."""
+    if request is not None:
+        endpoint = ENDPOINTS.get(request.path)
+        if endpoint is not None:
+            return endpoint.dialect
+        if request.path.startswith("/anthropic") or b"anthropic-version" in request.headers:
+            return DIALECTS["anthropic"]
+    return DIALECTS["openai_chat"]
+
+
+def _no_path(request: Request) -> str:
+    return f"There is no {request.method} {request.path[:200]} here. Model calls go to: {', '.join(p for p in ENDPOINTS if p[:3] == '/v1')}."

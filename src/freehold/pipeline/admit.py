@@ -1,0 +1,48 @@
+"""First phase: who calls, and may they."""
+
+from __future__ import annotations
+
+from freehold.base.errors import NotAllowed, Unauthenticated, Unavailable
+from freehold.base.secret import key_digest
+from freehold.pipeline.exchange import Exchange
+from freehold.pipeline.runtime import Principal, Runtime, Snapshot
+
+_HOW = "Send it as 'Authorization: Bearer KEY' or in an x-api-key header."
+
+
+def presented_key(headers: dict[bytes, bytes]) -> bytes | None:
+    """The key as the client's SDK sends it: Authorization: Bearer, x-api-key, api-key or x-goog-api-key."""
+    value = headers.get(b"authorization")
+    if value is not None and value[:7].lower() == b"bearer ":
+        return value[7:].strip()
+    return headers.get(b"x-api-key") or headers.get(b"api-key") or headers.get(b"x-goog-api-key")
+
+
+def principal_of(headers: dict[bytes, bytes], snapshot: Snapshot) -> Principal:
+    """Raises Unauthenticated."""
+    key = presented_key(headers)
+    if not key:
+        raise Unauthenticated(f"No API key was given. {_HOW}")
+    principal = snapshot.keys.get(key_digest(key))
+    if principal is None:
+        raise Unauthenticated(f"The API key is not one of this gateway's. {_HOW}")
+    return principal
+
+
+def identify(x: Exchange, rt: Runtime) -> None:
+    if rt.spool.full:
+        raise Unavailable("The record of calls can't be written (is the disk full?); no call is taken until it can.", retry_after_s=5)
+    x.principal = principal_of(x.headers, rt.snapshot)
+
+
+def permit(x: Exchange, rt: Runtime) -> None:
+    """Open the body as far as needed to know the model, and find its route."""
+    assert x.principal is not None
+    x.peek = peek = x.dialect.peek(x.body, x.kind)
+    x.body = b""  # `peek` holds what is needed of it
+    x.route = route = rt.snapshot.route(peek.model, x.home)
+    access = x.principal.access
+    if not access.allows(route.name):
+        raise NotAllowed(
+            f"Key {x.principal.name!r} may not use model {route.name!r}; it may use: {access.describe()}.", param="model"
+        )

@@ -1,0 +1,229 @@
+"""Ask the route's targets, in order, until one gives a good first event. Everything here can still be undone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from time import monotonic_ns
+
+from freehold.base.errors import GatewayError, Unsupported, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout
+from freehold.pipeline.exchange import Exchange
+from freehold.pipeline.runtime import Runtime, Target
+from freehold.store.spool import AttemptLine
+from freehold.upstream.head import complete_head
+from freehold.upstream.reply import Reply
+from freehold.wire.chat import Failure
+from freehold.wire.dialect import Relay, WriterOptions
+from freehold.wire.translate import Translation
+
+HOLD_BYTES = 128 * 1024  # a whole reply up to this size is held until it is complete: it gets a cost header and can still fail over
+_ERROR_BYTES = 64 * 1024  # how much of an upstream's error body is read
+_BACKOFF_S = 0.1
+
+
+class Answer:
+    """A target's reply that began well. `ready` are the first bytes for the client; `complete`: there are no more."""
+
+    __slots__ = ("complete", "content_type", "ready", "reply", "sse")
+
+    def __init__(self, reply: Reply, ready: bytes, content_type: bytes, sse: bool, complete: bool) -> None:
+        self.reply = reply
+        self.ready = ready
+        self.content_type = content_type
+        self.sse = sse  # to the client
+        self.complete = complete
+
+
+async def first_event(x: Exchange, rt: Runtime) -> Answer:
+    """Raises the last target's UpstreamError, or Unsupported if no target could carry the request."""
+    assert x.route is not None
+    targets = x.route.targets
+    last: GatewayError | None = None
+    for position, target in enumerate(targets):
+        for again in range(x.route.retries + 1):
+            if again:
+                await asyncio.sleep(_BACKOFF_S * 2**again * random.uniform(0.5, 1.0))
+            began = monotonic_ns()
+            try:
+                answer = await _ask(x, rt, target)
+            except Unsupported as error:
+                last = last if isinstance(last, UpstreamError) else error
+                break
+            except UpstreamError as error:
+                last = error
+                _note_failure(x, rt, target, began, error)
+                if not may_fall_back(error):
+                    raise
+                if not may_retry_here(error, another=position + 1 < len(targets)):
+                    break
+            else:
+                x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1_000_000, answer.reply.status))
+                return answer
+    assert last is not None
+    raise last
+
+
+def may_fall_back(error: UpstreamError) -> bool:
+    """A refusal of the request itself (400, 404, 422...) would come again from anyone."""
+    return error.may_retry if isinstance(error, UpstreamRefused) else True
+
+
+def may_retry_here(error: UpstreamError, another: bool) -> bool:
+    """The same target once more? Not after a timeout or a refused credential; after a 429 only if there is no other."""
+    if isinstance(error, UpstreamTimeout):
+        return False
+    if isinstance(error, UpstreamRefused):
+        if error.status in (401, 403):
+            return False
+        if error.status == 429 or error.retry_after_s:
+            return not another and (error.retry_after_s or 0) <= 1
+    return True
+
+
+def _note_failure(x: Exchange, rt: Runtime, target: Target, began: int, error: UpstreamError) -> None:
+    status = error.status if isinstance(error, UpstreamRefused) else 0
+    x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1_000_000, status, error.kind))
+    rt.metrics.failed_attempt(target.label, error.kind)
+    x.sent = x.sent and not isinstance(error, UpstreamRefused)
+
+
+async def _ask(x: Exchange, rt: Runtime, target: Target) -> Answer:
+    """One try at one target."""
+    provider = target.provider
+    x.target = target
+    x.relay = None
+    head, body = _request(x, target)
+    began = monotonic_ns()
+    x.sent = True
+    reply = await rt.pool.send(provider.origin, head, body, provider.timeouts)
+    try:
+        x.upstream_id = _text(reply.headers.get(b"x-request-id") or reply.headers.get(b"request-id"))
+        if reply.status >= 300:
+            raise await _refusal(reply, target)
+        return await _begin(x, rt, target, reply)
+    except BaseException:
+        reply.close()
+        raise
+    finally:
+        x.wait_ns += monotonic_ns() - began
+
+
+def _request(x: Exchange, target: Target) -> tuple[bytes, bytes]:
+    """The upstream request as (head, body). Raises Unsupported."""
+    provider = target.provider
+    dialect = provider.dialect
+    peek = x.peek
+    assert peek is not None
+    path = dialect.path(x.kind, peek, target.model) if x.kind in provider.kinds else None
+    if path is None:
+        raise Unsupported(f"Target {target.label!r} has no {x.kind} endpoint.", param="model")
+    if dialect is x.dialect:
+        body, x.dropped = dialect.patch(peek, target.model, provider.quirks)
+        x.translated = False
+    else:
+        if x.kind != "chat":
+            raise Unsupported(f"{x.kind} can't be translated to the API of target {target.label!r}.", param="model")
+        if x.chat is None:
+            x.chat = x.dialect.decode_request(peek)
+        body, x.dropped = dialect.encode_request(x.chat, target.model, provider.quirks)
+        x.translated = True
+    forwarded = b""
+    for name, default in provider.forwarded:
+        value = (None if x.translated else x.headers.get(name)) or default
+        if value:
+            forwarded += b"%b: %b\r\n" % (name, value)
+    return complete_head(target.head(path), len(body), forwarded), body
+
+
+async def _begin(x: Exchange, rt: Runtime, target: Target, reply: Reply) -> Answer:
+    """Read up to the first bytes worth sending (a stream) or to the end (a whole reply, up to HOLD_BYTES)."""
+    assert x.peek is not None
+    content_type = reply.headers.get(b"content-type", b"")
+    sse = content_type.startswith(b"text/event-stream") if content_type else x.peek.stream
+    relay = x.relay = _relay(x, rt, target, sse)
+    want_stream = x.peek.stream
+    ready = bytearray()
+    while True:
+        chunk = reply.take() or (b"" if reply.complete else await reply.read())
+        ready += relay.feed(chunk) if chunk else relay.close()
+        if relay.failure is not None:
+            raise _failed(relay.failure, target)
+        if not chunk:
+            if not relay.done:
+                raise UpstreamBroken(f"Target {target.label!r} ended its reply in the middle.")
+            break
+        if want_stream and has_event(ready):
+            break
+        if not want_stream and len(ready) > HOLD_BYTES:
+            break
+    if want_stream:
+        kind = content_type if sse and not x.translated and content_type else x.dialect.stream_content_type
+    else:
+        kind = content_type if not sse and not x.translated and content_type else b"application/json"
+    return Answer(reply, bytes(ready), kind, want_stream, complete=not chunk)
+
+
+def has_event(data: bytes | bytearray) -> bool:
+    """Something other than keep-alive comments has come."""
+    return data.startswith((b"data:", b"event:")) or b"\ndata:" in data or b"\nevent:" in data
+
+
+def _relay(x: Exchange, rt: Runtime, target: Target, sse: bool) -> Relay:
+    dialect = target.provider.dialect
+    assert x.peek is not None
+    if not x.translated and sse == x.peek.stream:
+        return dialect.tap(x.peek, target.provider.quirks, sse, rt.count)
+    x.translated = True  # also where an upstream streams though we did not ask, or the other way round
+    options = WriterOptions(
+        stream=x.peek.stream,
+        model=x.peek.model,
+        call_id=x.call_id,
+        created_s=int(x.call_id[5:16], 16) // 1000,
+        include_usage=x.peek.wants_usage,
+    )
+    return Translation(dialect.reader(sse), x.dialect.writer(options), rt.count)
+
+
+def _failed(failure: Failure, target: Target) -> UpstreamError:
+    """An error that came inside a 200 reply, before anything was sent on."""
+    if failure.kind == "upstream_broken":
+        return UpstreamBroken(f"Target {target.label!r} sent a reply that can't be read: {failure.message}")
+    return UpstreamRefused(
+        f"Target {target.label!r}: {failure.message}",
+        status=failure.status,
+        code=failure.code,
+        error_type=failure.error_type,
+    )
+
+
+async def _refusal(reply: Reply, target: Target) -> UpstreamRefused:
+    """An error reply, read to a bound and put in canonical form."""
+    if reply.status < 400:
+        return UpstreamRefused(
+            f"Target {target.label!r} answered with a redirect ({reply.status}), which is not followed: check its base_url.", status=502
+        )
+    body = bytearray()
+    try:
+        while len(body) < _ERROR_BYTES and (chunk := await reply.read()):
+            body += chunk
+    except UpstreamError:
+        body.clear()  # the status tells enough
+    error = target.provider.dialect.decode_error(reply.status, bytes(body), target.provider.name)
+    error.retry_after_s = retry_after_s(reply.headers)
+    return error
+
+
+def retry_after_s(headers: dict[bytes, bytes]) -> float | None:
+    """`retry-after-ms` or `retry-after` in seconds; dates and nonsense are None."""
+    for name, unit in ((b"retry-after-ms", 1000.0), (b"retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) / unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds <= 86_400:
+            return seconds
+    return None
+
+
+def _text(value: bytes | None) -> str:
+    return value[:200].decode("ascii", "replace") if value else ""

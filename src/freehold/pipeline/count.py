@@ -1,0 +1,27 @@
+"""count_tokens where no target can count: the gateway's own count, free of charge."""
+
+from __future__ import annotations
+
+from msgspec import json
+
+from freehold.pipeline import deliver, settle
+from freehold.pipeline.exchange import Exchange
+from freehold.pipeline.output import Output
+from freehold.pipeline.runtime import Runtime
+
+
+def answer(x: Exchange, rt: Runtime, out: Output) -> bool:
+    """True if the call was a count_tokens that was answered here."""
+    if x.kind != "count_tokens":
+        return False
+    assert x.route is not None and x.peek is not None
+    first = x.route.targets[0]
+    if first.provider.dialect is x.dialect and "count_tokens" in first.provider.kinds:
+        return False
+    x.target = first
+    body = json.encode({"input_tokens": rt.count(x.dialect.input_text(x.peek))})
+    x.outcome = "ok"
+    x.status = 200
+    settle.record(x, rt)
+    out.whole(200, deliver.headers(x, b"application/json"), body)
+    return True

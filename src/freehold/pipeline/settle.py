@@ -1,0 +1,124 @@
+"""Last phase: usage -> cost -> ledger line -> metrics. Synchronous, once a call, whatever happened to it."""
+
+from __future__ import annotations
+
+import time
+
+from freehold.pipeline.exchange import Exchange
+from freehold.pipeline.runtime import Runtime
+from freehold.policy.pricing import cost_nusd
+from freehold.store.spool import LedgerLine
+from freehold.wire.chat import Usage
+
+_NOTHING = Usage()
+
+
+def close(x: Exchange, rt: Runtime) -> None:
+    """The exit of every call. Does nothing when `record` has run."""
+    if not x.recorded:
+        x.outcome = x.outcome or "error"
+        record(x, rt)
+
+
+def record(x: Exchange, rt: Runtime) -> None:
+    """Write the ledger line. Called before the client sees the reply's end."""
+    if x.recorded:
+        return
+    x.recorded = True
+    x.usage = usage = _usage(x, rt)
+    now_ns = time.monotonic_ns()
+    line = LedgerLine(
+        call_id=x.call_id,
+        ended_ms=time.time_ns() // 1_000_000,
+        kind=x.kind,
+        dialect=x.dialect.name,
+        status=x.status,
+        outcome=x.outcome,
+        translated=x.translated,
+        input=usage.input,
+        output=usage.output,
+        cache_read=usage.cache_read,
+        cache_write=usage.cache_write,
+        cache_write_1h=usage.cache_write_1h,
+        reasoning=usage.reasoning,
+        audio_in=usage.audio_in,
+        audio_out=usage.audio_out,
+        web_searches=usage.web_searches,
+        service_tier=usage.service_tier,
+        estimated=usage.estimated,
+        attempts=x.attempts,
+        upstream_id=x.upstream_id,
+        total_ms=_ms(now_ns - x.arrived_ns),
+        first_ms=_ms(x.commit_ns - x.arrived_ns) if x.commit_ns else 0.0,
+        overhead_ms=_ms((x.commit_ns or now_ns) - x.arrived_ns - x.wait_ns),
+    )
+    _who_and_where(x, line)
+    _price(x, usage, line)
+    rt.spool.append(line)
+    _measure(x, rt, line)
+
+
+def _who_and_where(x: Exchange, line: LedgerLine) -> None:
+    if x.principal is not None:
+        line.workspace, line.key_id, line.key = x.principal.workspace, x.principal.key_id, x.principal.name
+    if x.peek is not None:
+        line.stream = x.peek.stream
+        line.route = x.route.name if x.route is not None else x.peek.model[:256]
+    if x.target is not None:
+        provider = x.target.provider
+        line.provider, line.model, line.zone = provider.name, x.target.model, provider.zone
+    if x.relay is not None:
+        line.answered_by, line.finish = x.relay.model[:256], x.relay.finish
+    if x.error is not None:
+        line.error = x.error.kind
+    client_id = x.headers.get(b"x-request-id")
+    if client_id is not None:
+        line.client_id = client_id[:128].decode("ascii", "replace")
+
+
+def _usage(x: Exchange, rt: Runtime) -> Usage:
+    """As the provider reported it. A reply that was cut, or never said, is counted here: it is not free."""
+    relay = x.relay
+    reported = relay.usage if relay is not None else None
+    if reported is not None and (relay is None or relay.done) and not reported.estimated:
+        return reported
+    if not x.sent or x.target is None or x.peek is None or x.kind == "count_tokens":
+        return _NOTHING
+    produced = relay.produced() if relay is not None else 0
+    if reported is None:
+        return Usage(input=rt.count(x.dialect.input_text(x.peek)), output=produced, estimated=True)
+    if reported.output >= produced and not reported.estimated:
+        return reported
+    reported.output = max(reported.output, produced)
+    reported.estimated = True
+    return reported
+
+
+def _price(x: Exchange, usage: Usage, line: LedgerLine) -> None:
+    if x.target is None or x.kind == "count_tokens":
+        return
+    price = x.target.price
+    if price is None:
+        return
+    line.price_source = f"{price.source} {price.version}" if price.version else price.source
+    if usage is _NOTHING:  # refused before any work was done
+        line.cost_nusd = x.cost_nusd = 0
+        return
+    line.cost_nusd = x.cost_nusd = cost_nusd(price.rates_at(line.ended_ms / 1000, usage.service_tier), usage)
+
+
+def _measure(x: Exchange, rt: Runtime, line: LedgerLine) -> None:
+    known = x.route is not None  # names that clients invent must not become labels
+    series = rt.metrics.calls(line.route if known else "", x.target.label if x.target else "", line.outcome)
+    series.calls += 1
+    series.input += line.input
+    series.output += line.output
+    series.cost_nusd += line.cost_nusd or 0
+    series.latency.observe(line.total_ms / 1000)
+    series.overhead.observe(line.overhead_ms / 1000)
+    if x.commit_ns:
+        series.first.observe(line.first_ms / 1000)
+
+
+def _ms(ns: int) -> float:
+    return round(ns / 1e6, 3)

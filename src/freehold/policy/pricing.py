@@ -1,0 +1,138 @@
+"""What a call costs: tokens by kind times rates, in integers.
+
+Money is integer nano-US-dollars (`nusd`). A rate is nano-USD per million tokens, so $0.15 per million is 150_000_000 and no
+price known today needs a fraction. Where a rate comes from is pricebook.py's matter; how a price changes in time is ours.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from freehold.wire.chat import Usage
+
+_MILLION = 1_000_000
+_THOUSAND = 1_000
+
+
+class Rate(Struct, frozen=True):
+    """`tiers` are [more than this many input tokens, rate]: past the threshold ALL tokens pay that rate."""
+
+    base: int
+    tiers: tuple[tuple[int, int], ...] = ()
+
+    def at(self, input_tokens: int) -> int:
+        for start, rate in reversed(self.tiers):
+            if input_tokens > start:
+                return rate
+        return self.base
+
+
+class Rates(Struct, frozen=True, omit_defaults=True):
+    """Nano-USD per million tokens; `requests` and `web_searches` per thousand. None: no rate of its own."""
+
+    input: Rate | None = None
+    output: Rate | None = None
+    cache_read: Rate | None = None
+    cache_write: Rate | None = None
+    cache_write_1h: Rate | None = None
+    audio_in: Rate | None = None
+    audio_out: Rate | None = None
+    reasoning: Rate | None = None
+    requests: Rate | None = None
+    web_searches: Rate | None = None
+
+
+class Period(Struct, frozen=True, kw_only=True):
+    """Rates and when they hold: from a day (ISO, UTC) on, or between two minutes of each UTC day. Both empty: always."""
+
+    rates: Rates
+    from_day: str = ""
+    daily: tuple[int, int] | None = None
+
+    def holds(self, day: str, minute: int) -> bool:
+        if self.daily is not None:
+            start, end = self.daily
+            return start <= minute < end if start <= end else minute >= start or minute < end
+        return day >= self.from_day
+
+
+class Variant(Period, frozen=True, kw_only=True):
+    """Rates that replace the standard ones when the call was served so: {"service_tier": "flex"}."""
+
+    when: dict[str, str] = field(default_factory=dict)
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """All that is known of one model's price. `source` and `version` go into each ledger line that used it."""
+
+    source: str
+    version: str
+    periods: tuple[Period, ...]
+    variants: tuple[Variant, ...] = ()
+
+    def rates_at(self, unix_s: float, service_tier: str = "") -> Rates:
+        """The rates for a call that ended then. `service_tier` as the provider reports it."""
+        if len(self.periods) == 1 and not (service_tier and self.variants):
+            return self.periods[0].rates
+        day, minute = _utc(unix_s)
+        rates = self.periods[0].rates
+        for period in reversed(self.periods):  # the last one that holds wins
+            if period.holds(day, minute):
+                rates = period.rates
+                break
+        for variant in self.variants:
+            if variant.when == {"service_tier": service_tier} and variant.holds(day, minute):
+                return _overlay(rates, variant.rates)
+        return rates
+
+
+def cost_nusd(rates: Rates, usage: Usage) -> int:
+    """Nano-USD for one call, rounded half up once at the end.
+
+    Each kind of token is priced once: a part with a rate of its own leaves `input` or `output`, a part without one stays in it.
+    """
+    total = usage.input
+    plain_in, plain_out, parts = usage.input, usage.output, 0
+    long_writes = min(usage.cache_write_1h, usage.cache_write) if rates.cache_write_1h is not None else 0
+    for rate, tokens in (
+        (rates.cache_read, usage.cache_read),
+        (rates.cache_write, usage.cache_write - long_writes),
+        (rates.cache_write_1h, long_writes),
+        (rates.audio_in, usage.audio_in),
+    ):
+        if rate is not None and tokens:
+            parts += tokens * rate.at(total)
+            plain_in -= tokens
+    for rate, tokens in ((rates.audio_out, usage.audio_out), (rates.reasoning, usage.reasoning)):
+        if rate is not None and tokens:
+            parts += tokens * rate.at(total)
+            plain_out -= tokens
+    if rates.input is not None:
+        parts += max(plain_in, 0) * rates.input.at(total)
+    if rates.output is not None:
+        parts += max(plain_out, 0) * rates.output.at(total)
+    cost = (parts + _MILLION // 2) // _MILLION
+    if rates.requests is not None:
+        cost += rates.requests.base // _THOUSAND
+    if rates.web_searches is not None and usage.web_searches:
+        cost += usage.web_searches * rates.web_searches.base // _THOUSAND
+    return cost
+
+
+def format_usd(nusd: int) -> str:
+    """Exact decimal dollars: 1_500_000 -> "0.0015"."""
+    sign, nusd = ("-", -nusd) if nusd < 0 else ("", nusd)
+    whole, rest = divmod(nusd, 1_000_000_000)
+    return f"{sign}{whole}.{rest:09d}".rstrip("0").rstrip(".") if rest else f"{sign}{whole}"
+
+
+def _overlay(rates: Rates, over: Rates) -> Rates:
+    values = {name: getattr(over, name) or getattr(rates, name) for name in Rates.__struct_fields__}
+    return Rates(**values)
+
+
+def _utc(unix_s: float) -> tuple[str, int]:
+    from datetime import UTC, datetime  # only prices that change in time come here
+
+    now = datetime.fromtimestamp(unix_s, UTC)
+    return now.date().isoformat(), now.hour * 60 + now.minute

@@ -1,0 +1,149 @@
+"""What a dialect is: the contract that each folder under dialects/ fulfils (registry.py finds it by name).
+
+A dialect is sans-IO and stateless; the readers, writers and taps it makes hold the state of one reply.
+PASS uses `peek`, `patch` and `tap`; TRANSLATE uses `decode_request`, `encode_request`, `reader` and `writer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from msgspec import Raw, Struct, field
+
+from freehold.base.errors import GatewayError, UpstreamRefused
+from freehold.wire.chat import ChatRequest, Event, Failure, Usage
+
+Kind = Literal["chat", "embeddings", "count_tokens"]
+
+
+class Quirks(Struct, frozen=True, omit_defaults=True):
+    """Where a provider departs from its dialect. One value per provider row; encoders and `patch` obey it."""
+
+    rename: dict[str, str] = field(default_factory=dict)  # top-level request field -> its name there
+    drop: tuple[str, ...] = ()  # top-level request fields the provider refuses; named in `dropped`
+    stream_usage: Literal["ask", "always", "never"] = "ask"  # "ask": needs stream_options.include_usage
+    system_role: Literal["system", "developer"] = "system"  # which role name its system prompts take
+    reasoning: Literal["effort", "reasoning_object", "thinking_object", "none"] = "effort"
+    cache_marks: bool = False  # takes Anthropic's `cache_control` marks on parts and tools (chat dialects)
+    unsupported: tuple[Literal["image", "file", "audio", "tools", "schema", "n"], ...] = ()  # content it can't take: refused
+
+
+class Peek(Struct):
+    """A request's body opened at the top level only. `fields` are raw JSON values in the order they came."""
+
+    kind: Kind
+    fields: dict[str, Raw]
+    model: str
+    stream: bool
+    max_output: int | None
+    wants_usage: bool  # a streaming client asked for the usage event itself
+
+
+class Relay(Protocol):
+    """Carries one upstream reply to the client: unchanged (a tap) or translated. Feed it bytes, forward what it returns.
+
+    Attributes are valid after each `feed`:
+      usage    what the provider reported so far, or None
+      done     the reply's own end has been seen: it is whole
+      failure  an error the upstream put in the reply (or unreadable bytes); forwarding goes on as the relay returns
+      model    the model name that the provider says answered ("" until known)
+      finish   the first choice's finish reason in the upstream's own word ("" until known)
+    """
+
+    usage: Usage | None
+    done: bool
+    failure: Failure | None
+    model: str
+    finish: str
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+    def close(self) -> bytes:
+        """The upstream's bytes are over. Returns the last bytes to forward. Leaves `done` False if the reply was cut."""
+        ...
+
+    def produced(self) -> int:
+        """Output tokens counted from what was seen, for when the provider's usage never came. `count` was given at birth."""
+        ...
+
+
+class Reader(Protocol):
+    """Upstream bytes -> canonical events. Unreadable bytes yield a Failure, never an exception."""
+
+    def feed(self, chunk: bytes) -> list[Event]: ...
+
+    def close(self) -> list[Event]: ...
+
+
+class Writer(Protocol):
+    """Canonical events -> the client's bytes. For a whole reply `write` returns b"" and `close` returns it all."""
+
+    def write(self, events: list[Event]) -> bytes: ...
+
+    def close(self) -> bytes: ...
+
+
+class WriterOptions(Struct, frozen=True):
+    """What a writer must know about the request it answers."""
+
+    stream: bool
+    model: str  # the name the client asked for; used where the upstream names none
+    call_id: str  # ours; used to make a reply id where the upstream has none
+    created_s: int
+    include_usage: bool = False  # OpenAI streams: the client asked for the usage chunk
+
+
+CountTokens = Callable[[str], int]
+
+
+class Dialect(Protocol):
+    name: str
+    stream_content_type: bytes
+
+    def path(self, kind: Kind, peek: Peek, model: str) -> str | None:
+        """The upstream path below the provider's base URL ("/chat/completions"), or None where it has no such endpoint."""
+        ...
+
+    def peek(self, body: bytes, kind: Kind) -> Peek:
+        """Open a client's body. Raises InvalidRequest: not JSON, not an object, wrong types, no model, no messages."""
+        ...
+
+    def patch(self, peek: Peek, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
+        """PASS: the body for the target, every untouched value byte-identical, and the names of the fields dropped."""
+        ...
+
+    def decode_request(self, peek: Peek) -> ChatRequest:
+        """Raises InvalidRequest with `param` set to the path of the offending field ("messages[1].content[0].type")."""
+        ...
+
+    def encode_request(self, request: ChatRequest, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
+        """The body for an upstream of this dialect, and the names of what it cannot express (tuning knobs only).
+
+        Raises Unsupported where content or a requirement (not a knob) cannot be expressed.
+        """
+        ...
+
+    def tap(self, peek: Peek, quirks: Quirks, stream: bool, count: CountTokens) -> Relay:
+        """PASS: forward the bytes as they are, except the usage event that we asked for and the client did not."""
+        ...
+
+    def reader(self, stream: bool) -> Reader: ...
+
+    def writer(self, options: WriterOptions) -> Writer: ...
+
+    def encode_error(self, error: GatewayError, call_id: str) -> bytes:
+        """The body of an error reply as this dialect's own API writes it."""
+        ...
+
+    def encode_stream_error(self, error: GatewayError | Failure, call_id: str) -> bytes:
+        """A well-formed error event, for a stream that breaks after its headers left."""
+        ...
+
+    def decode_error(self, status: int, body: bytes, provider: str) -> UpstreamRefused:
+        """An upstream's error reply in canonical form: message cleaned and cut, identifiers kept, nothing else."""
+        ...
+
+    def input_text(self, peek: Peek) -> str:
+        """All prompt text (messages, tools, system) joined, for counting tokens locally. Media are left out."""
+        ...

@@ -1,0 +1,67 @@
+"""OpenAI Chat Completions and Embeddings, as OpenAI and the many servers compatible with it speak them.
+
+peek.py is the PASS side of a request, request_in/request_out/messages_* the translating one; tap.py is the PASS side of
+a reply, reader.py and writer.py the translating one; errors.py both. Embeddings are PASS only.
+"""
+
+from __future__ import annotations
+
+from freehold.base.errors import GatewayError, UpstreamRefused
+from freehold.wire.chat import ChatRequest, Failure
+from freehold.wire.dialect import CountTokens, Kind, Peek, Quirks, Reader, Relay, Writer, WriterOptions
+from freehold.wire.dialects.openai_chat import errors, peek
+from freehold.wire.dialects.openai_chat.reader import StreamReader, WholeReader
+from freehold.wire.dialects.openai_chat.request_in import decode_request
+from freehold.wire.dialects.openai_chat.request_out import encode_request
+from freehold.wire.dialects.openai_chat.tap import StreamTap, WholeTap
+from freehold.wire.dialects.openai_chat.words import NAME
+from freehold.wire.dialects.openai_chat.writer import StreamWriter, WholeWriter
+
+_PATHS: dict[Kind, str] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
+
+
+class OpenAIChatDialect:
+    name = NAME
+    stream_content_type = b"text/event-stream"
+
+    def path(self, kind: Kind, peek: Peek, model: str) -> str | None:
+        return _PATHS.get(kind)
+
+    def peek(self, body: bytes, kind: Kind) -> Peek:
+        return peek.peek(body, kind)
+
+    def patch(self, peek: Peek, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
+        return _patch(peek, model, quirks)
+
+    def decode_request(self, peek: Peek) -> ChatRequest:
+        return decode_request(peek)
+
+    def encode_request(self, request: ChatRequest, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
+        return encode_request(request, model, quirks)
+
+    def tap(self, peek: Peek, quirks: Quirks, stream: bool, count: CountTokens) -> Relay:
+        if not stream:
+            return WholeTap(count)
+        return StreamTap(count, cut_usage=quirks.stream_usage == "ask" and not peek.wants_usage)
+
+    def reader(self, stream: bool) -> Reader:
+        return StreamReader() if stream else WholeReader()
+
+    def writer(self, options: WriterOptions) -> Writer:
+        return StreamWriter(options) if options.stream else WholeWriter(options)
+
+    def encode_error(self, error: GatewayError, call_id: str) -> bytes:
+        return errors.encode_error(error, call_id)
+
+    def encode_stream_error(self, error: GatewayError | Failure, call_id: str) -> bytes:
+        return errors.encode_stream_error(error, call_id)
+
+    def decode_error(self, status: int, body: bytes, provider: str) -> UpstreamRefused:
+        return errors.decode_error(status, body, provider)
+
+    def input_text(self, peek: Peek) -> str:
+        return _input_text(peek)
+
+
+_patch = peek.patch
+_input_text = peek.input_text

@@ -1,0 +1,160 @@
+"""The commands as users run them: a process of its own, an empty environment, a fresh directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from freehold.store.keys import list_keys
+from freehold.store.spool import LedgerLine, Spool
+
+SRC = Path(__file__).parents[2] / "src"
+CONFIG = """
+discover: false
+providers:
+  lab: {dialect: openai_chat, base_url: "http://127.0.0.1:9/v1", price: {input: 1, output: 2.5}, models: [small]}
+routes:
+  fast-model: {targets: [{provider: lab, model: small}, {provider: lab, model: big}]}
+"""
+
+
+def run(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "freehold", *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_version() -> None:
+    assert run(Path.cwd(), "version").stdout.startswith("freehold 0.")
+
+
+def test_check_counts_what_a_right_file_holds(tmp_path: Path) -> None:
+    (tmp_path / "freehold.yaml").write_text(CONFIG)
+    done = run(tmp_path, "check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ok: 1 provider, 1 route, 0 keys\n", "")
+
+
+@pytest.mark.parametrize("command", [("check",), ("up", "--port", "0"), ("models",)])
+def test_mistakes_are_listed_with_their_lines_and_end_with_code_2(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "my.yaml").write_text("providers:\n  openia: {api_key: x}\nkeys: [{name: a, key: short}]\n")
+    done = run(tmp_path, *command, "--config", "my.yaml")
+    assert done.returncode == 2
+    assert [line.split(": ")[:2] for line in done.stderr.splitlines()] == [
+        ["my.yaml:2", "providers.openia"],
+        ["my.yaml:3", "keys[0].key"],
+    ]
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", [("check",), ("up", "--port", "0"), ("models",)])
+def test_a_file_that_is_not_there_is_said_so(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = run(tmp_path, *command, "--config", "nope.yaml")
+    assert done.returncode == 2 and "nope.yaml: there is no such file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("up", "--prot", "1"), 2, "--prot"),
+        (("up", "--port", "99999"), 2, "65535"),
+        (("up", "--workers", "0"), 2, "1<=x<=256"),
+        (("up", "--host", "no.such.host.invalid", "--port", "0"), 1, "no address of this machine"),
+        (("up", "--data", "file", "--port", "0"), 1, "file"),
+        (("spend", "--data", "nowhere"), 1, "no data directory 'nowhere'"),
+        (("spend", "--data", ".", "--since", "soon"), 1, "--since 'soon'"),
+        (("spend", "--data", ".", "--by", "moon"), 2, "moon"),
+        (("key", "list", "--data", "nowhere"), 1, "no data directory"),
+        (("key", "disable", "key_1", "--data", "."), 1, "key list"),
+        (("key", "create"), 2, "--name"),
+        (("key", "create", "--name", ""), 1, "name"),
+        (("key", "create", "--name", "x", "--model", "a b"), 1, "pattern"),
+        (("key", "create", "--name", "x", "--data", "file/below"), 1, "Not a directory"),
+        (("nothing",), 2, "nothing"),
+    ],
+)
+def test_a_wrong_command_line_gets_an_error_and_no_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = run(tmp_path, *arguments)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_a_broken_key_file_is_an_error_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/keys.json").write_text("{")
+    for arguments in (("key", "list"), ("key", "create", "--name", "x"), ("up", "--port", "0")):
+        done = run(tmp_path, *arguments)
+        assert done.returncode == 1 and "keys.json is not a key file" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_key_is_made_listed_and_disabled(tmp_path: Path) -> None:
+    made = json.loads(run(tmp_path, "key", "create", "--name", "app", "--model", "r", "--model", "openai/*", "--json").stdout)
+    assert made["key"].startswith("fh_") and made["models"] == ["r", "openai/*"]
+    listed = run(tmp_path, "key", "list")
+    assert made["id"] in listed.stdout and "in use" in listed.stdout and made["key"] not in listed.stdout
+    assert run(tmp_path, "key", "disable", "app").returncode == 0
+    assert [k["disabled"] for k in json.loads(run(tmp_path, "key", "list", "--json").stdout)] == [True]
+
+
+def test_a_key_as_text_stands_alone_on_the_first_line(tmp_path: Path) -> None:
+    secret = run(tmp_path, "key", "create", "--name", "app", "--data", "elsewhere").stdout.splitlines()[0]
+    [record] = list_keys(tmp_path / "elsewhere")
+    assert secret.startswith(record.prefix) and secret.endswith(record.last4)
+
+
+def test_the_data_directory_may_come_from_the_environment(tmp_path: Path) -> None:
+    run(tmp_path, "key", "create", "--name", "app", FREEHOLD_DATA="from-env")
+    assert len(list_keys(tmp_path / "from-env")) == 1
+
+
+def test_models_lists_routes_then_models_with_prices(tmp_path: Path) -> None:
+    (tmp_path / "freehold.yaml").write_text(CONFIG)
+    lines = run(tmp_path, "models").stdout.splitlines()
+    assert lines[1].split() == ["fast-model", "lab/small", "then", "lab/big"]
+    assert lines[2].split() == ["lab/small", "1", "2.5"]
+    shown = json.loads(run(tmp_path, "models", "lab/", "--json").stdout)
+    assert shown["routes"] == [] and [m["id"] for m in shown["models"]] == ["lab/small"]
+    assert "No model's name holds 'zzz'" in run(tmp_path, "models", "zzz").stdout
+
+
+def test_models_shows_known_prices_of_a_provider_found_by_its_key(tmp_path: Path) -> None:
+    shown = json.loads(run(tmp_path, "models", "openai/gpt-4o-mini", "--json", OPENAI_API_KEY="sk-x").stdout)
+    [model] = [m for m in shown["models"] if m["id"] == "openai/gpt-4o-mini"]
+    assert (model["input"], model["output"], model["context_tokens"]) == ("0.15", "0.6", 128_000)
+
+
+def test_spend_adds_up_the_record(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "data")
+    for i in range(3):
+        spool.append(
+            LedgerLine(
+                call_id=str(i),
+                ended_ms=1_800_000_000_000,
+                key="app",
+                outcome="ok",
+                provider="openai",
+                model="m",
+                input=10,
+                output=1,
+                cost_nusd=100_000_001,
+            )
+        )
+    spool.close()
+    text = run(tmp_path, "spend", "--by", "model").stdout
+    assert text.splitlines()[-1].split() == ["total", "3", "0", "30", "0", "3", "0.300000003", "0"]
+    shown = json.loads(run(tmp_path, "spend", "--json").stdout)
+    assert shown["rows"][0]["key"] == "app" and shown["total"]["cost_nusd"] == 300_000_003

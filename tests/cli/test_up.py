@@ -1,0 +1,173 @@
+"""`freehold up` as a process: from the first start to the last byte after SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from freehold.store.keys import list_keys
+
+SRC = Path(__file__).parents[2] / "src"
+
+
+class Up:
+    def __init__(self, cwd: Path, *arguments: str) -> None:
+        self.log = cwd / "up.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "freehold", "up", "--port", "0", *arguments],
+                cwd=cwd,
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.text = self._wait(r"curl .*\n")
+        self.url = re.findall(r"serves at (\S+)", self.text)[0]
+
+    def _wait(self, pattern: str) -> str:
+        for _ in range(600):
+            text = self.log.read_text()
+            if re.search(pattern, text):
+                return text
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f"never said {pattern}: {self.log.read_text()}")
+
+    def workers(self) -> list[int]:
+        out = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid="], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in out.stdout.split()]
+
+    def status(self, path: str) -> int:
+        with urllib.request.urlopen(self.url + path, timeout=10) as reply:
+            return int(reply.status)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@contextmanager
+def started(cwd: Path, *arguments: str) -> Iterator[Up]:
+    up = Up(cwd, *arguments)
+    try:
+        yield up
+    finally:
+        if up.process.poll() is None:
+            os.killpg(up.process.pid, signal.SIGKILL)
+            up.process.wait(10)
+
+
+def eventually(holds: object) -> bool:
+    assert callable(holds)
+    for _ in range(400):
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] == "Z"
+    except OSError:
+        return True
+
+
+def test_the_printed_curl_line_works_on_the_first_start_and_the_key_is_not_shown_again(tmp_path: Path) -> None:
+    with started(tmp_path) as up:
+        [line] = re.findall(r"curl .*", up.text)
+        reply = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=False)
+        assert "[sandbox] You said: Say hello" in json.loads(reply.stdout)["choices"][0]["message"]["content"]
+        assert up.stop() == 0
+    with started(tmp_path) as up:
+        assert "fh_" not in up.text and "key create" in up.text
+        assert up.stop(signal.SIGINT) == 0
+    assert len(list_keys(tmp_path / "data")) == 1
+
+
+def test_a_key_made_while_it_runs_is_taken_and_a_disabled_one_refused(tmp_path: Path) -> None:
+    def call(key: str) -> int:
+        request = urllib.request.Request(up.url + "/v1/models", headers={"authorization": f"Bearer {key}"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                return int(reply.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def command(*arguments: str) -> str:
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)}
+        run = [sys.executable, "-m", "freehold", *arguments]
+        return subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    with started(tmp_path) as up:
+        key = command("key", "create", "--name", "late").splitlines()[0]
+        assert eventually(lambda: call(key) == 200)
+        command("key", "disable", "late")
+        assert eventually(lambda: call(key) == 401)
+
+
+def test_a_port_in_use_is_an_error_and_makes_no_key(tmp_path: Path) -> None:
+    with started(tmp_path) as up:
+        port = up.url.rpartition(":")[2]
+        other = tmp_path / "other"
+        other.mkdir()
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)}
+        run = [sys.executable, "-m", "freehold", "up", "--port", port]
+        done = subprocess.run(run, cwd=other, env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1 and f"127.0.0.1:{port}" in done.stderr and "--port" in done.stderr
+        assert not (other / "data").exists()
+
+
+def test_a_start_that_fails_takes_its_first_key_back(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/spool").write_text("in the way")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)}
+    run = [sys.executable, "-m", "freehold", "up", "--port", "0"]
+    done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "data/spool" in done.stderr and "Traceback" not in done.stderr
+    assert "fh_" not in done.stdout
+    assert [k.disabled for k in list_keys(tmp_path / "data")] == [True]
+
+
+def test_workers_share_the_port_a_dead_one_is_replaced_and_all_drain(tmp_path: Path) -> None:
+    with started(tmp_path, "--workers", "2") as up:
+        first = up.workers()
+        assert len(first) == 2
+        os.kill(first[0], signal.SIGKILL)
+        assert eventually(lambda: len(set(up.workers()) - set(first)) == 1)
+        assert up.status("/readyz") == 200
+        assert '"event":"worker_died"' in up.log.read_text()
+        last = up.workers()
+        assert up.stop() == 0
+        assert all(gone(pid) for pid in last)
+
+
+def test_no_worker_outlives_its_supervisor(tmp_path: Path) -> None:
+    with started(tmp_path, "--workers", "2") as up:
+        workers = up.workers()
+        up.process.kill()
+        up.process.wait(10)
+        assert eventually(lambda: all(gone(pid) for pid in workers))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_bad_tls_files_end_the_start_with_an_error(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "cert.pem").write_text("no certificate")
+    (tmp_path / "freehold.yaml").write_text("server: {tls_cert: cert.pem, tls_key: cert.pem}\n")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)}
+    run = [sys.executable, "-m", "freehold", "up", "--port", "0", "--workers", workers]
+    done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "error: " in done.stderr and "Traceback" not in done.stderr

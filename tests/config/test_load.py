@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freehold.config.load import ConfigError, check, load, parse
+from freehold.config.schema import Config
+from tests.config.catalogue import CATALOGUE
+
+KEY = "k" * 16
+
+
+def problems(text: str, **env: str) -> dict[str, str]:
+    """Path -> message and hint."""
+    return {p.path: f"{p.message} ({p.hint})" for p in check(text, env, CATALOGUE)}
+
+
+def test_the_documented_example_is_right() -> None:
+    text = """
+providers:
+  openai: {api_key: "${OPENAI_API_KEY}"}
+  lab:    {dialect: openai_chat, base_url: http://127.0.0.1:9000/v1, api_key: sk-upstream, zone: internal}
+routes:
+  fast-model: {targets: [{provider: lab, model: gpt-4o-mini}]}
+keys:
+  - {name: dev, key: "${DEV_KEY}", models: ["fast-model", "openai/*"]}
+"""
+    config, found = parse(text, {"OPENAI_API_KEY": "sk-1", "DEV_KEY": KEY}, CATALOGUE)
+    assert found == []
+    assert config.providers["openai"].api_key == "sk-1"
+    assert config.providers["lab"].zone == "internal"
+    assert config.routes["fast-model"].targets[0].model == "gpt-4o-mini"
+    assert config.keys[0].key == KEY
+
+
+def test_every_mistake_is_told_in_the_order_of_lines() -> None:
+    text = f"""
+providers:
+  openai: {{api_key: "${{NOPE}}"}}
+  lab: {{dialect: openai_cht, base_url: "ftp://x", apikey: zzz, zone: inner}}
+routes:
+  fast-model:
+    targets: [{{provider: labb, model: gpt}}, {{model: 3}}]
+    retries: 9
+keys:
+  - {{name: dev, key: short}}
+  - {{name: dev, key: {KEY}, models: [fast-modle]}}
+server: {{drain_timeout: x}}
+sever: {{}}
+"""
+    found = check(text, {}, CATALOGUE)
+    assert [(p.line, p.path) for p in found] == [
+        (3, "providers.openai.api_key"),
+        (4, "providers.lab.apikey"),
+        (4, "providers.lab.zone"),
+        (4, "providers.lab.base_url"),
+        (4, "providers.lab.dialect"),
+        (7, "routes.fast-model.targets[1].model"),
+        (7, "routes.fast-model.targets[1].provider"),
+        (7, "routes.fast-model.targets[0].provider"),
+        (8, "routes.fast-model.retries"),
+        (10, "keys[0].key"),
+        (11, "keys[1].name"),
+        (11, "keys[1].models[0]"),
+        (12, "server.drain_timeout"),
+        (13, "sever"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "says"),
+    [
+        ("providrs: {}", "providrs", 'did you mean "providers"'),
+        ("[]", "", "expected a mapping"),
+        ("providers: []", "providers", "expected a mapping"),
+        ("providers: {openai: x}", "providers.openai", "expected a mapping with the fields"),
+        ("providers: {openai: {api_key: 123}}", "providers.openai.api_key", "put it in quotes"),
+        ("providers: {openai: {api_key: x, models: gpt}}", "providers.openai.models", "brackets"),
+        ("providers: {openai: {api_key: x, enabled: maybe}}", "providers.openai.enabled", "true or false"),
+        ("providers: {openai: {api_key: x, timeouts: {idle: 0}}}", "providers.openai.timeouts.idle", "more than 0"),
+        ("providers: {openai: {api_key: x, timeouts: {idle: .nan}}}", "providers.openai.timeouts.idle", "out of range"),
+        ("providers: {openai: {api_key: x, price: {input: 1}}}", "providers.openai.price.output", "missing"),
+        ("providers: {openai: {api_key: x, price: {input: 1, output: -1}}}", "providers.openai.price.output", "at least 0"),
+        ("providers: {openai: {api_key: 'a b'}}", "providers.openai.api_key", "space"),
+        ('providers: {openai: {api_key: "a\\nb"}}', "providers.openai.api_key", "line break"),
+        ("providers: {openai: {api_key: ''}}", "providers.openai.api_key", "empty"),
+        ("providers: {openai: {}}", "providers.openai.api_key", "set OPENAI_API_KEY"),
+        ("providers: {openia: {api_key: x}}", "providers.openia", 'did you mean "openai"'),
+        ("providers: {mine: {dialect: openai_chat}}", "providers.mine.base_url", "needs base_url"),
+        ("providers: {mine: {dialect: gemini, base_url: 'http://x'}}", "providers.mine.dialect", "anthropic, openai_chat"),
+        ("providers: {databricks: {api_key: x}}", "providers.databricks.base_url", "address of your own"),
+        ("providers: {openai: {api_key: x, base_url: 'https://u:p@h/v1'}}", "providers.openai.base_url", "user name"),
+        ("providers: {openai: {api_key: x, base_url: 'https://h/v1?a=1'}}", "providers.openai.base_url", "? and #"),
+        ("providers: {openai: {api_key: x, base_url: 'https://h:99999'}}", "providers.openai.base_url", "not a URL"),
+        ("providers: {openai: {api_key: x, base_url: 'api.openai.com'}}", "providers.openai.base_url", "http or https"),
+        ("providers: {openai: {api_key: x, base_url: 'http://'}}", "providers.openai.base_url", "http or https"),
+        ("providers: {openai: {api_key: x, headers: {'a b': c}}}", 'providers.openai.headers["a b"]', "header's name"),
+        ("providers: {openai: {api_key: x, headers: {Host: c}}}", "providers.openai.headers.Host", "gateway itself"),
+        ('providers: {openai: {api_key: x, headers: {a: "b\\r\\nc: d"}}}', "providers.openai.headers.a", "line break"),
+        ("providers: {openai: {api_key: x, ca_file: /no/such.pem}}", "providers.openai.ca_file", "no file"),
+        ("providers: {a/b: {dialect: openai_chat, base_url: 'http://x'}}", "providers.a/b", "provider's name"),
+        ("routes: {r: {targets: []}}", "routes.r.targets", "empty"),
+        ("routes: {r: }", "routes.r.targets", "missing"),
+        ("routes: {r: {targets: [{provider: opnai, model: m}]}}", "routes.r.targets[0].provider", 'did you mean "openai"'),
+        ("routes: {r: {targets: [{provider: anthropic, model: m}]}}", "routes.r.targets[0].provider", "ANTHROPIC_API_KEY"),
+        ("routes: {r: {targets: [{provider: ollama, model: ''}]}}", "routes.r.targets[0].model", "empty"),
+        ("routes: {openai/gpt: {targets: [{provider: ollama, model: m}]}}", "routes.openai/gpt", "hides a model"),
+        ("routes: {'a*': {targets: [{provider: ollama, model: m}]}}", "routes.a*", "route's name"),
+        ("routes: {' ': {targets: [{provider: ollama, model: m}]}}", 'routes[" "]', "route's name"),
+        (
+            "{providers: {ollama: {enabled: false}}, routes: {r: {targets: [{provider: ollama, model: m}]}}}",
+            "routes.r.targets[0].provider",
+            "switched off",
+        ),
+        ("keys: {a: b}", "keys", "expected a list"),
+        ("keys: [{name: a}]", "keys[0].key", "missing"),
+        ("keys: [{name: a, key: ''}]", "keys[0].key", "empty"),
+        ("keys: [{name: a, key: 'with a space in it'}]", "keys[0].key", "space"),
+        ("keys: [{name: '', key: kkkkkkkkkkkkkkkk}]", "keys[0].name", "empty"),
+        ("keys: [{name: a, key: kkkkkkkkkkkkkkkk, models: []}]", "keys[0].models", "no model"),
+        ("keys: [{name: a, key: kkkkkkkkkkkkkkkk, models: ['']}]", "keys[0].models[0]", "empty"),
+        ("keys: [{name: a, key: kkkkkkkkkkkkkkkk, models: ['opnai/*']}]", "keys[0].models[0]", "no known provider"),
+        ("keys: [{name: a, key: kkkkkkkkkkkkkkkk}, {name: b, key: kkkkkkkkkkkkkkkk}]", "keys[1].key", "keys[0]"),
+        ("server: {tls_cert: /no/such.pem}", "server.tls_key", "both"),
+        ("server: {max_connections: 1.5}", "server.max_connections", "whole number"),
+        ("server: {max_connections: true}", "server.max_connections", "whole number"),
+    ],
+)
+def test_a_mistake_is_named_by_its_path_with_what_to_do(text: str, path: str, says: str) -> None:
+    found = problems(text)
+    assert path in found
+    assert says in found[path]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*", "r", "r*", "*gpt*", "openai/*", "openai/gpt-4o", "sandbox/echo", "open*/x", "team/fast", "mine/m"]
+)
+def test_patterns_that_can_match_something_are_right(pattern: str) -> None:
+    text = f"""
+providers: {{mine: {{dialect: openai_chat, base_url: "http://x"}}}}
+routes:
+  r: {{targets: [{{provider: mine, model: m}}]}}
+  team/fast: {{targets: [{{provider: mine, model: m}}]}}
+keys: [{{name: a, key: {KEY}, models: ["{pattern}"]}}]
+"""
+    assert problems(text) == {}
+
+
+def test_null_sections_and_fields_mean_their_defaults() -> None:
+    config, found = parse("providers:\nroutes:\nkeys:\nserver:\n", {}, CATALOGUE)
+    assert (config, found) == (Config(), [])
+    config, found = parse("providers: {ollama: }", {}, CATALOGUE)
+    assert found == [] and config.providers["ollama"].timeouts.connect == 5.0
+
+
+def test_variables_are_filled_in_after_yaml_was_read() -> None:
+    env = {"A": "x: [1, 2]", "N": "7", "B": "false", "E": ""}
+    text = """
+discover: "${B}"
+providers:
+  mine:
+    dialect: openai_chat
+    base_url: "http://${HOST:-127.0.0.1}:${PORT:-9000}/v1"
+    headers: {a: "${A}", b: "$${A} ${E:-e}"}
+server: {max_connections: "${N}", drain_timeout: "${D:-1.5}"}
+"""
+    config, found = parse(text, env, CATALOGUE)
+    assert found == []
+    assert config.discover is False
+    assert config.providers["mine"].base_url == "http://127.0.0.1:9000/v1"
+    assert config.providers["mine"].headers == {"a": "x: [1, 2]", "b": "${A} e"}
+    assert (config.server.max_connections, config.server.drain_timeout) == (7, 1.5)
+
+
+def test_a_number_in_a_variable_stays_text_where_text_is_wanted() -> None:
+    config, found = parse("keys: [{name: '1', key: '${K}'}]", {"K": "1234567890123456"}, CATALOGUE)
+    assert found == [] and config.keys[0].key == "1234567890123456"
+
+
+@pytest.mark.parametrize("text", ["${A", "${1A}", "${}", "${A-b}", "${ A }"])
+def test_a_variable_that_is_not_well_written_is_a_problem(text: str) -> None:
+    assert "not well written" in problems(f"keys: [{{name: a, key: '{text}'}}]")["keys[0].key"]
+
+
+def test_one_mistake_is_reported_once() -> None:
+    assert list(problems("providers: {openai: {api_key: '${NOPE}'}}")) == ["providers.openai.api_key"]
+    assert list(problems("keys: [{name: a, key: 5}, {name: b, key: 5}]")) == ["keys[0].key", "keys[1].key"]
+
+
+def test_secrets_are_in_no_message() -> None:
+    secret = "sk-very-secret-value-0123456789"
+    text = f"""
+providers:
+  a: {{api_key: "{secret} x", base_url: "{secret}", dialect: openai_chat, headers: {{x-key: "{secret}\u00e9"}}}}
+  b: {{api_key: [{secret}], base_url: "https://{secret}@host", dialect: openai_chat}}
+keys:
+  - {{name: a, key: "{secret}"}}
+  - {{name: b, key: "{secret}"}}
+  - {{name: c, key: "{secret} {secret}"}}
+  - "{secret}"
+server: "{secret}"
+"""
+    found = check(text, {}, CATALOGUE)
+    assert len(found) >= 8
+    assert not [str(p) for p in found if secret in str(p)]
+
+
+def test_without_a_catalogue_only_the_file_itself_is_judged() -> None:
+    text = f"providers: {{x: {{}}}}\nkeys: [{{name: a, key: {KEY}, models: ['x/*', 'y/*']}}]"
+    assert check(text, {}) == []
+
+
+def test_load_names_the_file_and_every_line(tmp_path: Path) -> None:
+    file = tmp_path / "freehold.yaml"
+    file.write_text("server: 1\nsever: 2\n")
+    with pytest.raises(ConfigError) as caught:
+        load(file, {}, CATALOGUE)
+    assert [line.split(": ")[0] for line in caught.value.lines()] == [f"{file}:1", f"{file}:2"]
+
+
+def test_load_refuses_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path, {}, CATALOGUE)
+    assert load(None, {}, CATALOGUE) == Config()
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats() | st.sampled_from(["${X}", "${X:-1}"])
+_SECTIONS = ["providers", "routes", "keys", "server", "openai", "lab"]
+_FIELDS = ["targets", "provider", "model", "name", "key", "models", "api_key", "base_url", "dialect", "timeouts", "idle", "price"]
+_WORDS = st.sampled_from([*_SECTIONS, *_FIELDS])
+_TREES = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=4), max_leaves=20
+)
+
+
+@given(st.dictionaries(_WORDS, _TREES, max_size=5))
+def test_any_document_gives_problems_or_a_config(tree: dict[str, object]) -> None:
+    config, found = parse(yaml.safe_dump(tree, allow_unicode=True), {"X": "2"}, CATALOGUE)
+    assert isinstance(config, Config)
+    assert all(p.message and p.line >= 1 for p in found)

@@ -1,0 +1,123 @@
+"""The checks over recorded exchanges. Each returns Findings: what was compared, and what was wrong ("" if nothing).
+
+direct  the official SDK can parse the recorded reply at all
+pass    through the gateway it parses to the same objects, chunk by chunk; errors have the same class and status
+tokens  the ledger holds the recorded usage to the token (or an estimate, marked as one, where none was recorded)
+reply   a client of the other dialect gets the same text, tool calls, ending and usage
+request what a client of one dialect asks reaches a provider of the other unchanged, or is named as dropped, or refused
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.conformance import expected
+from tests.conformance.content import content
+from tests.conformance.gateway import PLAIN
+from tests.conformance.sdk import Outcome
+from tests.conformance.stage import Stage, direct_body, through_body, upstream_model
+from tests.traffic import Recorded
+
+OTHER = {"chat/completions": "messages", "messages": "chat/completions"}
+DIALECT = {"chat/completions": "openai_chat", "messages": "anthropic"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing compared. `problem` is empty when it holds; `note` tells how, where there is more than one good way."""
+
+    check: str
+    id: str
+    problem: str = ""
+    note: str = ""
+
+
+async def compare_pass(stage: Stage, x: Recorded) -> list[Finding]:
+    direct = await stage.direct.fetch(x.endpoint, direct_body(x))
+    found = [Finding("direct", x.id, f"{direct.error}: {direct.message}" if direct.kind == "unparsed" else "")]
+    through = await stage.through.fetch(x.endpoint, through_body(x))
+    note = "error" if direct.kind == "error" else ""
+    found.append(Finding("pass", x.id, _differences(direct, through), note))
+    problem, note = _tokens(stage, x, through)
+    found.append(Finding("tokens", x.id, problem, note))
+    return found
+
+
+def _differences(direct: Outcome, through: Outcome) -> str:
+    if (direct.kind, direct.status, direct.error) != (through.kind, through.status, through.error):
+        return f"direct {direct}, through {through}"
+    if len(direct.items) != len(through.items):
+        return f"direct {len(direct.items)} items, through {len(through.items)}"
+    for number, (one, other) in enumerate(zip(direct.items, through.items, strict=True)):
+        if repr(one) != repr(other):  # as text, because a NaN (seen in embeddings) is not equal to itself
+            return f"item {number}: direct {_short(one)}, through {_short(other)}"
+    return ""
+
+
+def _tokens(stage: Stage, x: Recorded, through: Outcome) -> tuple[str, str]:
+    """What is wrong with the call's ledger line, and which kind of usage it should hold."""
+    line = stage.gateway.ledger(through.call_id)
+    if line is None:
+        return f"no ledger line for call {through.call_id!r} ({through.kind} {through.status} {through.message})", ""
+    if line.get("status", 0) != through.status:
+        return f"ledger status {line.get('status')}, client saw {through.status}", ""
+    held = {name: line.get(name, 0) for name in expected.TOKENS}
+    reported = expected.usage(x.endpoint, x.response) if x.status == 200 and x.endpoint != "messages/count_tokens" else None
+    if reported is not None:
+        if line.get("estimated"):
+            return "marked as estimated, though the reply reports usage", "reported"
+        wrong = [f"{name} {held[name]}, recorded {reported[name]}" for name in expected.TOKENS if held[name] != reported[name]]
+        return "; ".join(wrong), "reported"
+    if through.kind == "error" or x.endpoint == "messages/count_tokens":
+        return ("tokens without work: " + str(held) if any(held.values()) else ""), "none"
+    if not line.get("estimated") or not held["input"]:
+        return f"no usage was recorded, and none was estimated: {held}", "estimated"
+    return "", "estimated"
+
+
+# --- the other dialect's client ----------------------------------------------------------
+
+
+async def compare_reply(stage: Stage, x: Recorded) -> Finding:
+    other = OTHER[x.endpoint]
+    direct = await stage.direct.fetch(x.endpoint, direct_body(x))
+    body: dict[str, Any] = {
+        "model": f"{PLAIN[DIALECT[x.endpoint]]}/{upstream_model(x)}",
+        "messages": [{"role": "user", "content": "Hello"}],
+        "max_tokens": 4096,
+    }
+    if x.stream:
+        body["stream"] = True
+        if other == "chat/completions":
+            body["stream_options"] = {"include_usage": True}
+    through = await stage.through.fetch(other, body)
+    if direct.kind == "error":
+        same = (direct.error, direct.status) == (through.error, through.status)
+        return Finding("reply", x.id, "" if same else f"direct {direct}, through {through}", "error")
+    if direct.kind != through.kind or through.error:
+        return Finding("reply", x.id, f"direct {direct}, through {through}")
+    one, two = content(x.endpoint, x.stream, direct.items), content(other, x.stream, through.items)
+    problems = one.differences(two) + _usage_differences(x, other, through)
+    problem = "; ".join(problems)
+    if problem:
+        problem += f" | {_short(vars(one))} | {_short(vars(two))}"
+    return Finding("reply", x.id, problem)
+
+
+def _usage_differences(x: Recorded, other: str, through: Outcome) -> list[str]:
+    """Tokens as the other dialect's client reads them. Audio and searches have no place in both dialects."""
+    recorded = expected.usage(x.endpoint, x.response)
+    if recorded is None:
+        return []
+    told = expected.usage_of(other, through.items)
+    if told is None:
+        return ["usage lost"]
+    names = ("input", "output", "cache_read", "cache_write")
+    return [f"{name} {told[name]}, recorded {recorded[name]}" for name in names if told[name] != recorded[name]]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 600 else text[:600] + "…"

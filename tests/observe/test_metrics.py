@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from freehold.observe import metrics as module
+from freehold.observe.metrics import Histogram, Metrics
+
+
+def test_histogram_buckets_are_cumulative_and_include_their_bound() -> None:
+    histogram = Histogram((0.1, 1.0))
+    for value in (0.05, 0.1, 0.5, 7.0):
+        histogram.observe(value)
+    assert histogram.buckets() == [("0.1", 2.0), ("1.0", 3.0), ("+Inf", 4.0)]
+
+
+def test_rendered_text_has_the_numbers() -> None:
+    metrics = Metrics()
+    series = metrics.calls("fast", "lab/m", "ok")
+    series.calls += 2
+    series.input += 30
+    series.cost_nusd += 1_500_000
+    series.latency.observe(0.2)
+    metrics.failed_attempt("lab/m", "upstream_timeout")
+    metrics.gauges["freehold_active_calls"] = ("Calls under way.", lambda: 7)
+    text = metrics.render().decode()
+    labels = 'outcome="ok",route="fast",target="lab/m"'
+    assert f"freehold_calls_total{{{labels}}} 2.0" in text
+    assert f'freehold_tokens_total{{direction="input",{labels}}} 30.0' in text
+    assert f"freehold_cost_usd_total{{{labels}}} 0.0015" in text
+    assert 'freehold_failed_attempts_total{reason="upstream_timeout",target="lab/m"} 1.0' in text
+    assert "freehold_active_calls 7.0" in text
+    assert "process_resident_memory_bytes" in text
+
+
+def test_names_that_clients_invent_cannot_grow_the_series() -> None:
+    metrics = Metrics()
+    for n in range(module.MAX_SERIES + 100):
+        metrics.calls(f"lab/{n}", "t", "ok").calls += 1
+    assert len(metrics.series) == module.MAX_SERIES + 1
+    assert metrics.series["other", "other", "ok"].calls == 100

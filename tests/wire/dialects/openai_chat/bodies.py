@@ -1,0 +1,63 @@
+"""What this dialect's tests share: short ways to open a body and to cut bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from freehold.wire.chat import ChatRequest, Event
+from freehold.wire.dialect import Peek, Quirks, WriterOptions
+from freehold.wire.dialects.openai_chat import OpenAIChatDialect
+
+DIALECT = OpenAIChatDialect()
+ALWAYS = Quirks(stream_usage="always")  # adds nothing of ours to a streamed request
+
+
+def dump(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def opened(**fields: Any) -> Peek:
+    body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}
+    return DIALECT.peek(dump({k: v for k, v in body.items() if v is not ...}), "chat")
+
+
+def decoded(**fields: Any) -> ChatRequest:
+    return DIALECT.decode_request(opened(**fields))
+
+
+def encoded(request: ChatRequest, quirks: Quirks = ALWAYS) -> dict[str, Any]:
+    body, _ = DIALECT.encode_request(request, request.model, quirks)
+    parsed: dict[str, Any] = json.loads(body)
+    return parsed
+
+
+def cut(body: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(at % (len(body) + 1) for at in cuts), len(body)]
+    return [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def sse(*values: Any) -> bytes:
+    return b"".join(b"data: " + (v if isinstance(v, bytes) else dump(v)) + b"\n\n" for v in values)
+
+
+def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **fields: Any) -> dict[str, Any]:
+    """One streamed chunk; `choice` sets the index, other fields go on the chunk."""
+    choice = {"index": fields.pop("choice", 0), "delta": delta or {}, "finish_reason": finish}
+    return {"id": "c1", "object": "chat.completion.chunk", "created": 7, "model": "gpt", "choices": [choice], **fields}
+
+
+def read(body: bytes, stream: bool = True, cuts: list[int] | None = None) -> list[Event]:
+    reader = DIALECT.reader(stream)
+    events = [event for piece in cut(body, cuts or []) for event in reader.feed(piece)]
+    return events + reader.close()
+
+
+def write(events: list[Event], stream: bool = True, include_usage: bool = False) -> bytes:
+    options = WriterOptions(stream=stream, model="asked", call_id="call1", created_s=99, include_usage=include_usage)
+    writer = DIALECT.writer(options)
+    return writer.write(events) + writer.close()
+
+
+def chunks_of(stream: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line[6:]) for line in stream.decode().split("\n\n") if line.startswith("data: {")]
