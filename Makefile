@@ -36,7 +36,7 @@ format: $(STAMPS)/dev ## Format the sources and repair what can be
 
 bench: $(STAMPS)/bench ## Measure against nginx and ferrogw (BENCH_ARGS="--rounds 3")
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	  command -v wrk >/dev/null && command -v nginx >/dev/null || { apt-get update -qq && apt-get install -qq -y wrk nginx-light; }; \
+	  command -v wrk >/dev/null && command -v nginx >/dev/null || { apt-get update -qq && apt-get install -qq -y wrk nginx; }; \
 	fi
 	$(BIN)/python bench/run.py $(BENCH_ARGS)
 
@@ -61,10 +61,11 @@ clean: ## Remove .venv and caches; data/ stays
 # --- environment: a stamp is renewed when its lock changes, so that repeated runs are instant ---
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Freehold needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "There is no '$(PYTHON)' here. Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Freehold needs Python 3.11 or newer; '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up .venv (once)"
-	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; rm -rf .venv; exit 1; }
+	@"$(PYTHON)" -m venv .venv || { echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; rm -rf .venv; exit 1; }
 
 $(STAMPS)/run: $(BIN)/python requirements/run.lock pyproject.toml
 	@$(PIP) --require-hashes -r requirements/run.lock

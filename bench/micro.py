@@ -132,10 +132,10 @@ def _line() -> LedgerLine:
         input=180,
         output=120,
         cost_nusd=99_000,
-        total_ms=3.2,
-        first_ms=3.1,
-        overhead_ms=0.1,
-        attempts=[AttemptLine("lab/gpt-4o-mini", 3, 200)],
+        total_us=3200,
+        first_us=3100,
+        overhead_us=100,
+        attempts=[AttemptLine("lab/gpt-4o-mini", 3000, 200)],
     )
 
 

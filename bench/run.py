@@ -119,6 +119,9 @@ def main() -> int:
     except (Failed, Absent) as error:
         say(f"refused: {error}")
         return 2
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
     finally:
         processes.stop_all()
         shutil.rmtree(folder, ignore_errors=True)

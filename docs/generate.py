@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def page(title: str, *blocks: str) -> str:
     return "\n\n".join((f"# {title}", NOTE, *blocks)) + "\n"
 
 
-def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [heads, tuple("---" for _ in heads), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in lines)
 
@@ -132,11 +132,11 @@ def errors_page() -> str:
         "Every failed call is answered in the client's own dialect, with that API's status codes and error body; our code is\n"
         "in the record of calls. A message names the value and says what to do; it never holds a secret or an upstream body."
     )
-    meanings = dict(re.findall(r"[├└]── (\w+)(?: +\d{3})? +(.+)", inspect.getdoc(errors) or ""))
+    meanings = dict(re.findall(r"[├└]── (\w+)(?: +\d{3}\b)? *(.*)", inspect.getdoc(errors) or ""))
     rows = [(f"`{errors.GatewayError.kind}`", "500", "GatewayError", "a fault of the gateway's own; it is in its log")]
     for name, kind in inspect.getmembers(errors, inspect.isclass):
         if issubclass(kind, errors.GatewayError) and (not kind.__subclasses__() or name == "NotFound"):
-            meaning = next(meanings[base.__name__] for base in kind.__mro__ if base.__name__ in meanings)
+            meaning = next(filter(None, (meanings.get(base.__name__) for base in kind.__mro__)))
             rows.append((f"`{kind.kind}`", "the provider's" if name == "UpstreamRefused" else str(kind.status), name, meaning))
     return page("Errors", intro, table(("code", "status", "type", "when"), sorted(rows)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from bench.calls import Call, Dialect, read_answer
 
 OPENAI_STREAM = (

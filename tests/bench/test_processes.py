@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from bench.processes import TICKS_PER_S, Process, family
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the benchmark's process control is for Linux")

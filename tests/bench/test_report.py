@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bench.report import RATIOS, VALUES, Finding, judge, spread
 from bench.scenarios import SCENARIOS, Sample
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from bench.calls import Call, Dialect
 from bench.candidates import Candidate, start_upstream
 from bench.processes import free_port

@@ -68,7 +68,7 @@ def test_a_file_that_is_not_there_is_said_so(tmp_path: Path, command: tuple[str,
     [
         (("up", "--prot", "1"), 2, "--prot"),
         (("up", "--port", "99999"), 2, "65535"),
-        (("up", "--workers", "0"), 2, "1<=x<=256"),
+        (("up", "--workers", "0"), 2, "--workers"),
         (("up", "--host", "no.such.host.invalid", "--port", "0"), 1, "no address of this machine"),
         (("up", "--data", "file", "--port", "0"), 1, "file"),
         (("spend", "--data", "nowhere"), 1, "no data directory 'nowhere'"),

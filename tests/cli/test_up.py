@@ -8,82 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from freehold.store.keys import list_keys
-
-SRC = Path(__file__).parents[2] / "src"
-
-
-class Up:
-    def __init__(self, cwd: Path, *arguments: str) -> None:
-        self.log = cwd / "up.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "freehold", "up", "--port", "0", *arguments],
-                cwd=cwd,
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.text = self._wait(r"curl .*\n")
-        self.url = re.findall(r"serves at (\S+)", self.text)[0]
-
-    def _wait(self, pattern: str) -> str:
-        for _ in range(600):
-            text = self.log.read_text()
-            if re.search(pattern, text):
-                return text
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        raise AssertionError(f"never said {pattern}: {self.log.read_text()}")
-
-    def workers(self) -> list[int]:
-        out = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid="], capture_output=True, text=True, check=False)
-        return [int(pid) for pid in out.stdout.split()]
-
-    def status(self, path: str) -> int:
-        with urllib.request.urlopen(self.url + path, timeout=10) as reply:
-            return int(reply.status)
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(30)
-
-
-@contextmanager
-def started(cwd: Path, *arguments: str) -> Iterator[Up]:
-    up = Up(cwd, *arguments)
-    try:
-        yield up
-    finally:
-        if up.process.poll() is None:
-            os.killpg(up.process.pid, signal.SIGKILL)
-            up.process.wait(10)
-
-
-def eventually(holds: object) -> bool:
-    assert callable(holds)
-    for _ in range(400):
-        if holds():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] == "Z"
-    except OSError:
-        return True
+from tests.cli.running import SRC, eventually, started
 
 
 def test_the_printed_curl_line_works_on_the_first_start_and_the_key_is_not_shown_again(tmp_path: Path) -> None:
@@ -140,27 +71,6 @@ def test_a_start_that_fails_takes_its_first_key_back(tmp_path: Path) -> None:
     assert done.returncode == 1 and "data/spool" in done.stderr and "Traceback" not in done.stderr
     assert "fh_" not in done.stdout
     assert [k.disabled for k in list_keys(tmp_path / "data")] == [True]
-
-
-def test_workers_share_the_port_a_dead_one_is_replaced_and_all_drain(tmp_path: Path) -> None:
-    with started(tmp_path, "--workers", "2") as up:
-        first = up.workers()
-        assert len(first) == 2
-        os.kill(first[0], signal.SIGKILL)
-        assert eventually(lambda: len(set(up.workers()) - set(first)) == 1)
-        assert up.status("/readyz") == 200
-        assert '"event":"worker_died"' in up.log.read_text()
-        last = up.workers()
-        assert up.stop() == 0
-        assert all(gone(pid) for pid in last)
-
-
-def test_no_worker_outlives_its_supervisor(tmp_path: Path) -> None:
-    with started(tmp_path, "--workers", "2") as up:
-        workers = up.workers()
-        up.process.kill()
-        up.process.wait(10)
-        assert eventually(lambda: all(gone(pid) for pid in workers))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

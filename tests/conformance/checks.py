@@ -2,6 +2,8 @@
 
 direct  the official SDK can parse the recorded reply at all
 pass    through the gateway it parses to the same objects, chunk by chunk; errors have the same class and status
+sent    the provider was sent the same request, but for what its quirks and the usage event call for
+unasked a usage event that the gateway asked for and the client did not reaches the ledger, and not the client
 tokens  the ledger holds the recorded usage to the token (or an estimate, marked as one, where none was recorded)
 reply   a client of the other dialect gets the same text, tool calls, ending and usage
 request what a client of one dialect asks reaches a provider of the other unchanged, or is named as dropped, or refused
@@ -10,14 +12,15 @@ request what a client of one dialect asks reaches a provider of the other unchan
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from freehold.upstream.catalogue import PROVIDERS
 from tests.conformance import expected
 from tests.conformance.content import content
-from tests.conformance.gateway import PLAIN
+from tests.conformance.gateway import PLAIN, provider_name
 from tests.conformance.sdk import Outcome
-from tests.conformance.stage import Stage, direct_body, through_body, upstream_model
+from tests.conformance.stage import Stage, through_body, upstream_model
 from tests.traffic import Recorded
 
 OTHER = {"chat/completions": "messages", "messages": "chat/completions"}
@@ -35,11 +38,15 @@ class Finding:
 
 
 async def compare_pass(stage: Stage, x: Recorded) -> list[Finding]:
-    direct = await stage.direct.fetch(x.endpoint, direct_body(x))
+    direct, asked = await stage.directly(x)
     found = [Finding("direct", x.id, f"{direct.error}: {direct.message}" if direct.kind == "unparsed" else "")]
+    received = stage.replay.received.setdefault(x.id, [])
+    received.clear()
     through = await stage.through.fetch(x.endpoint, through_body(x))
     note = "error" if direct.kind == "error" else ""
     found.append(Finding("pass", x.id, _differences(direct, through), note))
+    if received:  # a request that the gateway refuses by itself is not sent
+        found.append(Finding("sent", x.id, _sent_differences(x, asked.json, received[0].json, through)))
     problem, note = _tokens(stage, x, through)
     found.append(Finding("tokens", x.id, problem, note))
     return found
@@ -54,6 +61,39 @@ def _differences(direct: Outcome, through: Outcome) -> str:
         if repr(one) != repr(other):  # as text, because a NaN (seen in embeddings) is not equal to itself
             return f"item {number}: direct {_short(one)}, through {_short(other)}"
     return ""
+
+
+def _sent_differences(x: Recorded, direct: dict[str, Any], through: dict[str, Any], outcome: Outcome) -> str:
+    """Between the bodies that the provider received. A renamed field counts as the same, a dropped one must be named."""
+    row = PROVIDERS.get(provider_name(x.provider))
+    want = {(row.quirks.rename.get(name, name) if row else name): value for name, value in direct.items()}
+    for name in outcome.dropped:
+        want.pop(name, None)
+    if x.stream and x.endpoint == "chat/completions" and "stream_options" in through:
+        want["stream_options"] = {**(want.get("stream_options") or {}), "include_usage": True}
+    wrong = [name for name in {**want, **through} if want.get(name, ...) != through.get(name, ...)]
+    return "; ".join(f"{name}: {_short(want.get(name))} became {_short(through.get(name))}" for name in wrong)
+
+
+def tells_no_usage(x: Recorded) -> bool:
+    """A stream whose client did not ask for usage, and got none."""
+    return x.is_sse and x.endpoint == "chat/completions" and expected.usage(x.endpoint, x.response) is None
+
+
+async def compare_unasked(stage: Stage, x: Recorded) -> Finding:
+    """The recorded stream as the provider would have sent it to the gateway, which asks for usage: one event more."""
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    event = json.dumps({"id": "u", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": usage})
+    body = x.response.replace(b"data: [DONE]", f"data: {event}\n\ndata: [DONE]".encode())
+    more = replace(x, id=f"{x.id}-usage", response=body)
+    stage.serve([more])
+    direct, _ = await stage.directly(x)
+    through = await stage.through.fetch(x.endpoint, through_body(more))
+    problem = _differences(direct, through)
+    line = stage.gateway.ledger(through.call_id) or {}
+    if not problem and (line.get("input"), line.get("output"), line.get("estimated", False)) != (11, 7, False):
+        problem = f"ledger holds {line.get('input')} + {line.get('output')} tokens, estimated {line.get('estimated')}"
+    return Finding("unasked", x.id, problem)
 
 
 def _tokens(stage: Stage, x: Recorded, through: Outcome) -> tuple[str, str]:
@@ -82,7 +122,7 @@ def _tokens(stage: Stage, x: Recorded, through: Outcome) -> tuple[str, str]:
 
 async def compare_reply(stage: Stage, x: Recorded) -> Finding:
     other = OTHER[x.endpoint]
-    direct = await stage.direct.fetch(x.endpoint, direct_body(x))
+    direct, _ = await stage.directly(x)
     body: dict[str, Any] = {
         "model": f"{PLAIN[DIALECT[x.endpoint]]}/{upstream_model(x)}",
         "messages": [{"role": "user", "content": "Hello"}],

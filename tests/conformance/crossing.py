@@ -74,7 +74,7 @@ async def compare_recorded_request(stage: Stage, x: Recorded) -> Finding:
         if outcome.kind == "error" and outcome.status == 400 and refusal:
             return Finding("request", name, note=f"refused: {refusal}")
         return Finding("request", name, f"not sent: {outcome.kind} {outcome.status} {outcome.error} {outcome.message}")
-    dropped = [d.strip() for d in outcome.headers.get("x-freehold-dropped", "").split(",") if d.strip()]
+    dropped = outcome.dropped
     problems = request_differences(endpoint, body, received.json, dropped)
     problems += [f"invalid: {v}" for v in violations(OTHER[endpoint], received.json)]
     if outcome.kind not in ("reply", "stream") or outcome.error:

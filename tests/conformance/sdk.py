@@ -34,6 +34,11 @@ class Outcome:
     def call_id(self) -> str:
         return self.headers.get("x-freehold-call-id", "")
 
+    @property
+    def dropped(self) -> list[str]:
+        """What the gateway says it left out of the request."""
+        return [name.strip() for name in self.headers.get("x-freehold-dropped", "").split(",") if name.strip()]
+
     def __str__(self) -> str:
         return " ".join(filter(None, (self.kind, str(self.status), self.error, self.message)))
 

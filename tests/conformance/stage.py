@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.conformance.gateway import KEY, Gateway, provider_name
-from tests.conformance.replay import Replay, Reply
-from tests.conformance.sdk import Clients
+from tests.conformance.replay import Received, Replay, Reply
+from tests.conformance.sdk import Clients, Outcome
 from tests.traffic import Recorded, exchanges
 
 AT_ONCE = 8
@@ -32,6 +32,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._direct: dict[str, tuple[Outcome, Received]] = {}
 
     def __enter__(self) -> Stage:
         everything = in_scope()
@@ -62,6 +63,13 @@ class Stage:
     def serve(self, more: Iterable[Recorded]) -> None:
         """Adds replies to those of the recorded exchanges."""
         self.replay.replies.update((x.id, reply_of(x)) for x in more)
+
+    async def directly(self, x: Recorded) -> tuple[Outcome, Received]:
+        """The recorded reply as the SDK sees it without a gateway, and what was asked for it. Fetched once."""
+        if x.id not in self._direct:
+            outcome = await self.direct.fetch(x.endpoint, direct_body(x))
+            self._direct[x.id] = outcome, self.replay.received[x.id][-1]
+        return self._direct[x.id]
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return self._runner.run(work)

@@ -85,7 +85,7 @@ class Client:
 
     async def ask(self, data: bytes) -> Answer:
         self.send(data)
-        return await self.answer(data.partition(b" ")[0].decode())
+        return await self.answer("HEAD" if data.startswith(b"HEAD ") else "GET")
 
     async def everything(self) -> bytes:
         """What arrives until the server closes."""

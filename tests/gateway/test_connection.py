@@ -38,7 +38,9 @@ async def test_pipelined_requests_are_answered_in_order_one_at_a_time() -> None:
 
     async with serving(slower_first) as served:
         client = await served.connect()
-        client.send(get("/0") + post(b"x", "/1") + get("/2") + chunked(b"y", b"z") + get("/4", "Connection: close") + get("/never"))
+        client.send(
+            get("/0") + post(b"x", "/1") + get("/2") + chunked(b"y", b"z") + get("/4", "Connection: close") + get("/never")
+        )
         bodies = [(await client.answer()).body for _ in range(5)]
         assert bodies == [b"/0", b"/1x", b"/2", b"/yz", b"/4"]
         assert await client.everything() == b""

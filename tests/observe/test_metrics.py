@@ -5,8 +5,8 @@ from freehold.observe.metrics import Histogram, Metrics
 
 
 def test_histogram_buckets_are_cumulative_and_include_their_bound() -> None:
-    histogram = Histogram((0.1, 1.0))
-    for value in (0.05, 0.1, 0.5, 7.0):
+    histogram = Histogram((100_000, 1_000_000))
+    for value in (50_000, 100_000, 500_000, 7_000_000):
         histogram.observe(value)
     assert histogram.buckets() == [("0.1", 2.0), ("1.0", 3.0), ("+Inf", 4.0)]
 
@@ -17,7 +17,7 @@ def test_rendered_text_has_the_numbers() -> None:
     series.calls += 2
     series.input += 30
     series.cost_nusd += 1_500_000
-    series.latency.observe(0.2)
+    series.latency.observe(200_000)
     metrics.failed_attempt("lab/m", "upstream_timeout")
     metrics.gauges["freehold_active_calls"] = ("Calls under way.", lambda: 7)
     text = metrics.render().decode()

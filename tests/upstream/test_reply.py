@@ -173,5 +173,5 @@ async def test_closing_wakes_whoever_still_reads(reply: Reply) -> None:
     reading = asyncio.create_task(reply.read())
     await asyncio.sleep(0)
     reply.close()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(UpstreamBroken, match="closed by its reader"):
         await reading

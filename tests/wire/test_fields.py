@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ WANTED = frozenset(("usage", "model", "é", 'q"uo\\te'))
 
 def pieces(body: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
-    return [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [body[a:b] for a, b in pairwise(edges)]
 
 
 def scan(chunks: list[bytes], limit: int = 64 * 1024) -> TopLevelScanner:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def test_one_byte_at_a_time_gives_the_same_events() -> None:
 def test_any_mix_of_line_ends_gives_the_same_events_in_any_chunking(text: str, cuts: list[int]) -> None:
     stream = text.encode()
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    assert decode([stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]) == decode([stream])
+    assert decode([stream[a:b] for a, b in pairwise(edges)]) == decode([stream])
 
 
 def test_an_event_over_the_bound_is_refused_and_not_kept_growing() -> None:

@@ -6,8 +6,9 @@
     │   ├── Unsupported             400  the chosen target cannot carry this content
     │   ├── Unauthenticated         401  no key, or not one of ours
     │   ├── NotAllowed              403  the key may not do this
-    │   ├── NotFound                404  unknown model or path
-    │   ├── MethodNotAllowed        405
+    │   ├── NotFound                404  unknown path
+    │   │   └── ModelNotFound       404  neither a route nor provider/model
+    │   ├── MethodNotAllowed        405  the path answers another method
     │   ├── RequestTimeout          408  the request did not arrive in time
     │   ├── TooLarge                413  body or headers over the bound
     │   └── LimitExceeded           429  one of our own limits

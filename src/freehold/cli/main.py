@@ -150,7 +150,7 @@ def key_disable(
 
 def main() -> NoReturn:
     try:
-        app()
+        app(prog_name="freehold")  # also when run as python -m freehold
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

@@ -31,7 +31,7 @@ def listen(host: str, port: int, backlog: int = 1024) -> list[socket.socket]:
         ):
             if sockets and not port:
                 address = (address[0], sockets[0].getsockname()[1], *address[2:])
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:

@@ -12,27 +12,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-OVERHEAD_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
+# Microseconds; shown in seconds.
+LATENCY_US = tuple(ms * 1000 for ms in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 120_000, 300_000))
+OVERHEAD_US = (100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 250_000)
 MAX_SERIES = 5_000
 
 
 class Histogram:
     __slots__ = ("bounds", "counts", "total")
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
+    def __init__(self, bounds_us: tuple[int, ...]) -> None:
+        self.bounds = bounds_us
+        self.counts = [0] * (len(bounds_us) + 1)
+        self.total = 0
 
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def observe(self, value_us: int) -> None:
+        self.counts[bisect_left(self.bounds, value_us)] += 1
+        self.total += value_us
 
     def buckets(self) -> list[tuple[str, float]]:
         out: list[tuple[str, float]] = []
         seen = 0
-        for bound, n in zip((*map(repr, self.bounds), "+Inf"), self.counts, strict=True):
+        for bound, n in zip((*(str(us / 1e6) for us in self.bounds), "+Inf"), self.counts, strict=True):
             seen += n
             out.append((bound, float(seen)))
         return out
@@ -48,9 +49,9 @@ class CallSeries:
         self.input = 0
         self.output = 0
         self.cost_nusd = 0
-        self.latency = Histogram(LATENCY_S)
-        self.first = Histogram(LATENCY_S)
-        self.overhead = Histogram(OVERHEAD_S)
+        self.latency = Histogram(LATENCY_US)
+        self.first = Histogram(LATENCY_US)
+        self.overhead = Histogram(OVERHEAD_US)
 
 
 class Metrics:
@@ -101,7 +102,7 @@ class Metrics:
             tokens.add_metric((*key, "output"), s.output)
             cost.add_metric(key, s.cost_nusd / 1e9)
             for family, histogram in ((latency, s.latency), (first, s.first), (overhead, s.overhead)):
-                family.add_metric(key, histogram.buckets(), histogram.total)
+                family.add_metric(key, histogram.buckets(), histogram.total / 1e6)
         return calls, tokens, cost, latency, first, overhead
 
     def render(self) -> bytes:

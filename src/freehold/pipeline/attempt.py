@@ -57,7 +57,7 @@ async def first_event(x: Exchange, rt: Runtime) -> Answer:
                 if not may_retry_here(error, another=position + 1 < len(targets)):
                     break
             else:
-                x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1_000_000, answer.reply.status))
+                x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1000, answer.reply.status))
                 return answer
     assert last is not None
     raise last
@@ -82,7 +82,7 @@ def may_retry_here(error: UpstreamError, another: bool) -> bool:
 
 def _note_failure(x: Exchange, rt: Runtime, target: Target, began: int, error: UpstreamError) -> None:
     status = error.status if isinstance(error, UpstreamRefused) else 0
-    x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1_000_000, status, error.kind))
+    x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1000, status, error.kind))
     rt.metrics.failed_attempt(target.label, error.kind)
     x.sent = x.sent and not isinstance(error, UpstreamRefused)
 
@@ -97,7 +97,7 @@ async def _ask(x: Exchange, rt: Runtime, target: Target) -> Answer:
     x.sent = True
     reply = await rt.pool.send(provider.origin, head, body, provider.timeouts)
     try:
-        x.upstream_id = _text(reply.headers.get(b"x-request-id") or reply.headers.get(b"request-id"))
+        x.upstream_id = _text(reply.header(b"x-request-id") or reply.header(b"request-id"))
         if reply.status >= 300:
             raise await _refusal(reply, target)
         return await _begin(x, rt, target, reply)
@@ -138,14 +138,15 @@ def _request(x: Exchange, target: Target) -> tuple[bytes, bytes]:
 async def _begin(x: Exchange, rt: Runtime, target: Target, reply: Reply) -> Answer:
     """Read up to the first bytes worth sending (a stream) or to the end (a whole reply, up to HOLD_BYTES)."""
     assert x.peek is not None
-    content_type = reply.headers.get(b"content-type", b"")
+    content_type = reply.header(b"content-type")
     sse = content_type.startswith(b"text/event-stream") if content_type else x.peek.stream
     relay = x.relay = _relay(x, rt, target, sse)
     want_stream = x.peek.stream
-    ready = bytearray()
+    ready = b""
     while True:
         chunk = reply.take() or (b"" if reply.complete else await reply.read())
-        ready += relay.feed(chunk) if chunk else relay.close()
+        piece = relay.feed(chunk) if chunk else relay.close()
+        ready = ready + piece if ready else piece
         if relay.failure is not None:
             raise _failed(relay.failure, target)
         if not chunk:
@@ -160,10 +161,10 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, reply: Reply) -> Answ
         kind = content_type if sse and not x.translated and content_type else x.dialect.stream_content_type
     else:
         kind = content_type if not sse and not x.translated and content_type else b"application/json"
-    return Answer(reply, bytes(ready), kind, want_stream, complete=not chunk)
+    return Answer(reply, ready, kind, want_stream, complete=not chunk)
 
 
-def has_event(data: bytes | bytearray) -> bool:
+def has_event(data: bytes) -> bool:
     """Something other than keep-alive comments has come."""
     return data.startswith((b"data:", b"event:")) or b"\ndata:" in data or b"\nevent:" in data
 
@@ -225,5 +226,5 @@ def retry_after_s(headers: dict[bytes, bytes]) -> float | None:
     return None
 
 
-def _text(value: bytes | None) -> str:
-    return value[:200].decode("ascii", "replace") if value else ""
+def _text(value: bytes) -> str:
+    return value[:200].decode("ascii", "replace")

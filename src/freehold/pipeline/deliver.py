@@ -131,13 +131,11 @@ def headers(x: Exchange, content_type: bytes) -> bytes:
     x.commit_ns = now = monotonic_ns()
     call_id = x.call_id.encode()
     client_id = x.headers.get(b"x-request-id")
-    if client_id is None or not _CLIENT_ID.fullmatch(client_id):
-        client_id = call_id
-    lines = b"content-type: %b\r\nx-freehold-call-id: %b\r\nx-request-id: %b\r\nx-freehold-overhead-ms: %.3f\r\n" % (
+    lines = b"content-type: %b\r\nx-freehold-call-id: %b\r\nx-request-id: %b\r\nx-freehold-overhead-ms: %d.%03d\r\n" % (
         content_type,
         call_id,
-        client_id,
-        (now - x.arrived_ns - x.wait_ns) / 1e6,
+        call_id if client_id is None or not _CLIENT_ID.fullmatch(client_id) else client_id,
+        *divmod((now - x.arrived_ns - x.wait_ns) // 1000, 1000),
     )
     if x.target is not None:
         lines += b"x-freehold-target: %b\r\nx-freehold-attempts: %d\r\n" % (x.target.label_bytes, len(x.attempts))

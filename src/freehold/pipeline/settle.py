@@ -26,7 +26,8 @@ def record(x: Exchange, rt: Runtime) -> None:
         return
     x.recorded = True
     x.usage = usage = _usage(x, rt)
-    now_ns = time.monotonic_ns()
+    now = time.monotonic_ns()
+    committed = x.commit_ns or now
     line = LedgerLine(
         call_id=x.call_id,
         ended_ms=time.time_ns() // 1_000_000,
@@ -35,27 +36,33 @@ def record(x: Exchange, rt: Runtime) -> None:
         status=x.status,
         outcome=x.outcome,
         translated=x.translated,
-        input=usage.input,
-        output=usage.output,
-        cache_read=usage.cache_read,
-        cache_write=usage.cache_write,
-        cache_write_1h=usage.cache_write_1h,
-        reasoning=usage.reasoning,
-        audio_in=usage.audio_in,
-        audio_out=usage.audio_out,
-        web_searches=usage.web_searches,
-        service_tier=usage.service_tier,
-        estimated=usage.estimated,
         attempts=x.attempts,
         upstream_id=x.upstream_id,
-        total_ms=_ms(now_ns - x.arrived_ns),
-        first_ms=_ms(x.commit_ns - x.arrived_ns) if x.commit_ns else 0.0,
-        overhead_ms=_ms((x.commit_ns or now_ns) - x.arrived_ns - x.wait_ns),
+        total_us=(now - x.arrived_ns) // 1000,
+        overhead_us=(committed - x.arrived_ns - x.wait_ns) // 1000,
     )
+    if x.commit_ns:
+        line.first_us = (committed - x.arrived_ns) // 1000
+    if usage is not _NOTHING:
+        _tokens(usage, line)
     _who_and_where(x, line)
     _price(x, usage, line)
     rt.spool.append(line)
     _measure(x, rt, line)
+
+
+def _tokens(usage: Usage, line: LedgerLine) -> None:
+    line.input = usage.input
+    line.output = usage.output
+    line.cache_read = usage.cache_read
+    line.cache_write = usage.cache_write
+    line.cache_write_1h = usage.cache_write_1h
+    line.reasoning = usage.reasoning
+    line.audio_in = usage.audio_in
+    line.audio_out = usage.audio_out
+    line.web_searches = usage.web_searches
+    line.service_tier = usage.service_tier
+    line.estimated = usage.estimated
 
 
 def _who_and_where(x: Exchange, line: LedgerLine) -> None:
@@ -68,7 +75,7 @@ def _who_and_where(x: Exchange, line: LedgerLine) -> None:
         provider = x.target.provider
         line.provider, line.model, line.zone = provider.name, x.target.model, provider.zone
     if x.relay is not None:
-        line.answered_by, line.finish = x.relay.model[:256], x.relay.finish
+        line.answered_by, line.finish = x.relay.model[:256], x.relay.finish[:64]
     if x.error is not None:
         line.error = x.error.kind
     client_id = x.headers.get(b"x-request-id")
@@ -100,7 +107,7 @@ def _price(x: Exchange, usage: Usage, line: LedgerLine) -> None:
     price = x.target.price
     if price is None:
         return
-    line.price_source = f"{price.source} {price.version}" if price.version else price.source
+    line.price_source = price.name
     if usage is _NOTHING:  # refused before any work was done
         line.cost_nusd = x.cost_nusd = 0
         return
@@ -114,11 +121,7 @@ def _measure(x: Exchange, rt: Runtime, line: LedgerLine) -> None:
     series.input += line.input
     series.output += line.output
     series.cost_nusd += line.cost_nusd or 0
-    series.latency.observe(line.total_ms / 1000)
-    series.overhead.observe(line.overhead_ms / 1000)
+    series.latency.observe(line.total_us)
+    series.overhead.observe(line.overhead_us)
     if x.commit_ns:
-        series.first.observe(line.first_ms / 1000)
-
-
-def _ms(ns: int) -> float:
-    return round(ns / 1e6, 3)
+        series.first.observe(line.first_us)

@@ -77,10 +77,16 @@ def version() -> str:
     return f"{_table().source} {_table().version}"
 
 
-def fixed(source: str, **usd_per_million: float | None) -> Price:
-    """A price written by hand in the configuration: `fixed("file", input=0.15, output=0.6)`."""
-    rates = {name: Rate(round(usd * 1_000_000_000)) for name, usd in usd_per_million.items() if usd is not None}
-    return Price(source=source, version="", periods=(Period(rates=Rates(**rates)),))
+def fixed(
+    source: str, *, input: float, output: float, cache_read: float | None = None, cache_write: float | None = None
+) -> Price:
+    """A price written by hand, in US dollars per million tokens: `fixed("freehold.yaml", input=0.15, output=0.6)`."""
+    rates = Rates(input=_rate(input), output=_rate(output), cache_read=_rate(cache_read), cache_write=_rate(cache_write))
+    return Price(source=source, version="", periods=(Period(rates=rates),))
+
+
+def _rate(usd: float | None) -> Rate | None:
+    return None if usd is None else Rate(round(usd * 1_000_000_000))
 
 
 def _known(row: ModelRow) -> KnownModel:

@@ -6,7 +6,7 @@ price known today needs a fraction. Where a rate comes from is pricebook.py's ma
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from freehold.wire.chat import Usage
 
@@ -40,6 +40,11 @@ class Rates(Struct, frozen=True, omit_defaults=True):
     reasoning: Rate | None = None
     requests: Rate | None = None
     web_searches: Rate | None = None
+    flat: tuple[int, int] | None = None  # input and output rate where nothing else decides a plain call's cost
+
+    def __post_init__(self) -> None:
+        if self.input and self.output and not (self.input.tiers or self.output.tiers or self.requests or self.web_searches):
+            structs.force_setattr(self, "flat", (self.input.base, self.output.base))
 
 
 class Period(Struct, frozen=True, kw_only=True):
@@ -69,6 +74,10 @@ class Price(Struct, frozen=True, kw_only=True):
     version: str
     periods: tuple[Period, ...]
     variants: tuple[Variant, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        structs.force_setattr(self, "name", f"{self.source} {self.version}".rstrip())
 
     def rates_at(self, unix_s: float, service_tier: str = "") -> Rates:
         """The rates for a call that ended then. `service_tier` as the provider reports it."""
@@ -92,6 +101,8 @@ def cost_nusd(rates: Rates, usage: Usage) -> int:
     Each kind of token is priced once: a part with a rate of its own leaves `input` or `output`, a part without one stays in it.
     """
     total = usage.input
+    if rates.flat is not None and not (usage.cache_read or usage.cache_write or usage.audio_in or usage.audio_out or usage.reasoning):
+        return (total * rates.flat[0] + usage.output * rates.flat[1] + _MILLION // 2) // _MILLION
     plain_in, plain_out, parts = usage.input, usage.output, 0
     long_writes = min(usage.cache_write_1h, usage.cache_write) if rates.cache_write_1h is not None else 0
     for rate, tokens in (
@@ -127,7 +138,7 @@ def format_usd(nusd: int) -> str:
 
 
 def _overlay(rates: Rates, over: Rates) -> Rates:
-    values = {name: getattr(over, name) or getattr(rates, name) for name in Rates.__struct_fields__}
+    values = {name: getattr(over, name) or getattr(rates, name) for name in Rates.__struct_fields__ if name != "flat"}
     return Rates(**values)
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from splintr import Tokenizer
+from splintr import AnyTokenizer, Tokenizer
 
 _WHOLE_COUNT_CHARS = 400_000  # 0.03 ms a KB: past this, counting would hold up other calls; sample instead
 
 
 @lru_cache(maxsize=1)
-def _tokenizer() -> Tokenizer:
+def _tokenizer() -> AnyTokenizer:
     return Tokenizer.from_pretrained("o200k_base")
 
 

@@ -23,13 +23,13 @@ class AttemptLine(Struct, omit_defaults=True):
     """One try at one target. `reason` is "" for the one that answered."""
 
     target: str
-    ms: int
+    us: int
     status: int = 0  # HTTP status, 0 if none came
     reason: str = ""
 
 
 class LedgerLine(Struct, omit_defaults=True, kw_only=True):
-    """One call. Tokens as in wire.chat.Usage; times in milliseconds; money in nano-US-dollars (None: unpriced)."""
+    """One call. Tokens as in wire.chat.Usage; times in microseconds; money in nano-US-dollars (None: unpriced)."""
 
     call_id: str
     ended_ms: int  # unix time
@@ -62,9 +62,9 @@ class LedgerLine(Struct, omit_defaults=True, kw_only=True):
     estimated: bool = False  # tokens counted by us
     cost_nusd: int | None = None
     price_source: str = ""
-    total_ms: float = 0.0
-    first_ms: float = 0.0  # to the first byte for the client
-    overhead_ms: float = 0.0  # total without waiting for the upstream
+    total_us: int = 0
+    first_us: int = 0  # to the first byte for the client
+    overhead_us: int = 0  # until then, without waiting for the upstream
     attempts: list[AttemptLine] = field(default_factory=list)
     upstream_id: str = ""  # the provider's request id
     client_id: str = ""  # the request id that the client sent

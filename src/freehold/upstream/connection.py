@@ -282,10 +282,10 @@ class Connection(asyncio.Protocol):
 
 def head_of(received: bytes, interim: int) -> bytes:
     """The final head in the bytes received: `interim` heads come before it, a body may follow."""
-    start = 0
+    received = received.lstrip(b"\r\n")  # the parser skips blank lines before a status line
     for _ in range(interim):
-        start = received.index(b"\r\n\r\n", start) + 4
-    return received[start : received.index(b"\r\n\r\n", start)]
+        received = received[received.index(b"\r\n\r\n") + 4 :].lstrip(b"\r\n")
+    return received[: received.index(b"\r\n\r\n")]
 
 
 CHECK_URL = "check that the provider's base_url points at an HTTP/1.1 API and uses the right scheme"

@@ -14,7 +14,6 @@ from typing import Protocol
 from freehold.base.errors import GatewayError, UpstreamBroken
 
 HIGH_BYTES = 64 * 1024
-LOW_BYTES = 16 * 1024
 
 
 class Source(Protocol):
@@ -54,6 +53,7 @@ class Reply:
         "_headers",
         "_held",
         "_loop",
+        "_lower",
         "_pieces",
         "_sink",
         "_size",
@@ -68,6 +68,7 @@ class Reply:
         self.status = 0
         self.head = b""
         self._headers: dict[bytes, bytes] | None = None
+        self._lower = b""
         self.complete = False
         self._source: Source | None = source  # None: nothing more can come
         self._loop = loop
@@ -87,6 +88,19 @@ class Reply:
         if self._headers is None:
             self._headers = parse_headers(self.head)
         return self._headers
+
+    def header(self, name: bytes) -> bytes:
+        """One header's first value, b"" where there is none. `name` in lower case. For the few that every call asks for."""
+        if self._headers is not None:
+            return self._headers.get(name, b"")
+        if not self._lower:
+            self._lower = self.head.lower()
+        at = self._lower.find(b"\r\n%b:" % name)
+        if at < 0:
+            return b""
+        at += len(name) + 3
+        end = self.head.find(b"\r\n", at)
+        return self.head[at : end if end >= 0 else None].strip(b" \t")
 
     def take(self) -> bytes:
         """What is buffered now, b"" if nothing. Never waits, never raises."""
@@ -114,7 +128,7 @@ class Reply:
     async def pump(self, sink: Callable[[bytes], None]) -> None:
         """Give `sink` what is buffered, then each piece as it arrives, without a task switch. Returns at the end.
 
-        Raises like `read`, and whatever `sink` raises (then the upstream is dropped).
+        Raises like `read`, and whatever `sink` raises. Once `close` was called elsewhere: UpstreamBroken.
         """
         data = self.take()
         if data:

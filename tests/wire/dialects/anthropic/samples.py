@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -53,7 +54,11 @@ USAGE_END = {
     "output_tokens_details": {"thinking_tokens": 9},
 }
 SERVER_USE = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
-SEARCH_RESULT = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [{"type": "web_search_result", "url": "u"}]}
+SEARCH_RESULT = {
+    "type": "web_search_tool_result",
+    "tool_use_id": "srvtoolu_1",
+    "content": [{"type": "web_search_result", "url": "u"}],
+}
 CITATION = {"type": "char_location", "cited_text": "x", "document_index": 0}
 
 STREAM_EVENTS: list[dict[str, Any]] = [
@@ -74,7 +79,7 @@ STREAM_EVENTS: list[dict[str, Any]] = [
         0,
         {"type": "thinking", "thinking": "", "signature": ""},
         {"type": "thinking_delta", "thinking": "Let me "},
-        {"type": "thinking_delta", "thinking": "see: message_stop \"error\""},
+        {"type": "thinking_delta", "thinking": 'see: message_stop "error"'},
         {"type": "signature_delta", "signature": "sig=="},
     ),
     {"type": "ping"},
@@ -83,8 +88,8 @@ STREAM_EVENTS: list[dict[str, Any]] = [
         2,
         SERVER_USE,
         {"type": "input_json_delta", "partial_json": ""},
-        {"type": "input_json_delta", "partial_json": "{\"query\":"},
-        {"type": "input_json_delta", "partial_json": " \"x\"}"},
+        {"type": "input_json_delta", "partial_json": '{"query":'},
+        {"type": "input_json_delta", "partial_json": ' "x"}'},
     ),
     *block_events(3, SEARCH_RESULT),
     *block_events(
@@ -92,14 +97,14 @@ STREAM_EVENTS: list[dict[str, Any]] = [
         {"type": "text", "text": ""},
         {"type": "text_delta", "text": "Grüße "},
         {"type": "citations_delta", "citation": CITATION},
-        {"type": "text_delta", "text": "\U0001f600 \"text_delta\""},
+        {"type": "text_delta", "text": '\U0001f600 "text_delta"'},
         {"type": "delta_of_tomorrow", "more": 1},
     ),
     *block_events(
         5,
         {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}},
-        {"type": "input_json_delta", "partial_json": "{\"a\": 1"},
-        {"type": "input_json_delta", "partial_json": ", \"b\":2}"},
+        {"type": "input_json_delta", "partial_json": '{"a": 1'},
+        {"type": "input_json_delta", "partial_json": ', "b":2}'},
     ),
     *block_events(6, {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}}),
     {
@@ -117,11 +122,11 @@ MESSAGE: dict[str, Any] = {
     "role": "assistant",
     "model": "claude-sonnet-4-5-20250929",
     "content": [
-        {"type": "thinking", "thinking": "Let me see: message_stop \"error\"", "signature": "sig=="},
+        {"type": "thinking", "thinking": 'Let me see: message_stop "error"', "signature": "sig=="},
         {"type": "redacted_thinking", "data": "opaque"},
         SERVER_USE | {"input": {"query": "x"}},
         SEARCH_RESULT,
-        {"type": "text", "text": "Grüße \U0001f600 \"text_delta\"", "citations": [CITATION]},
+        {"type": "text", "text": 'Grüße \U0001f600 "text_delta"', "citations": [CITATION]},
         {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1, "b": 2}},
         {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}},
     ],
@@ -144,7 +149,7 @@ def read(data: bytes, stream: bool, cuts: list[int] | None = None) -> list[Event
 
 def cut_up(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(cuts), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [data[a:b] for a, b in pairwise(edges) if a < b]
 
 
 def cuts_of(data: bytes) -> st.SearchStrategy[list[int]]:

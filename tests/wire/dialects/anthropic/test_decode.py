@@ -94,7 +94,9 @@ def test_words_become_canonical_ones() -> None:
 
 def test_content_that_only_this_api_knows_is_carried_whole() -> None:
     search = {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "x"}]}
-    request = decoded(messages=[{"role": "user", "content": [search]}], tools=[{"type": "web_search_20250305", "name": "web_search"}])
+    request = decoded(
+        messages=[{"role": "user", "content": [search]}], tools=[{"type": "web_search_20250305", "name": "web_search"}]
+    )
     part = request.messages[0].parts[0]
     assert isinstance(part, Opaque) and part.kind == "search_result" and json.loads(bytes(part.raw)) == search
     assert request.tools[0].raw is not None and request.tools[0].name == "web_search"
@@ -116,7 +118,11 @@ def test_content_that_only_this_api_knows_is_carried_whole() -> None:
             "messages[0].content[0].input",
         ),
         (
-            {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text"}]}]}]},
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text"}]}]}
+                ]
+            },
             "messages[0].content[0].content[0].text",
         ),
         ({"system": 7}, "system"),
@@ -137,14 +143,19 @@ def test_a_wrong_value_is_refused_with_its_path(fields: dict[str, Any], param: s
 
 
 def test_every_recorded_request_decodes_and_encodes_to_equal_json() -> None:
-    recorded = [one for one in exchanges(endpoint="messages", provider="anthropic")]
+    recorded = exchanges(endpoint="messages", provider="anthropic")
     assert len(recorded) > 200
     for one in recorded:
         assert again(json.dumps(one.request).encode()) == one.request, one.id
 
 
 def test_every_case_request_decodes_and_encodes_to_equal_json() -> None:
-    requests = [case.of("anthropic", turn)["request"] for case in cases() for turn in ("", "followup-") if "request" in case.of("anthropic", turn)]
+    requests = [
+        case.of("anthropic", turn)["request"]
+        for case in cases()
+        for turn in ("", "followup-")
+        if "request" in case.of("anthropic", turn)
+    ]
     assert len(requests) > 50
     for request in requests:
         assert again(json.dumps(request).encode()) == request
@@ -163,13 +174,29 @@ def test_every_case_request_decodes_and_encodes_to_equal_json() -> None:
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "", "citations": []}]}]},
         {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a"}]}]},
         {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": []}]}]},
-        {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "", "is_error": False}]}]},
-        {"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "scope": "x"}}]}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "", "is_error": False}]}
+            ]
+        },
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "scope": "x"}}]}
+            ]
+        },
         {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}]},
         {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "moon", "x": 1}}]}]},
-        {"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "content", "content": "x"}, "title": None}]}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "document", "source": {"type": "content", "content": "x"}, "title": None}]}
+            ]
+        },
         {"tools": []},
-        {"tools": [{"type": "custom", "name": "f", "input_schema": {"type": "object"}, "defer_loading": True, "description": ""}]},
+        {
+            "tools": [
+                {"type": "custom", "name": "f", "input_schema": {"type": "object"}, "defer_loading": True, "description": ""}
+            ]
+        },
         {"tools": [{"type": None, "name": "f", "input_schema": {}, "strict": None}]},
         {"tools": [{"type": "mcp_toolset", "mcp_server_name": "s"}]},
         {"tool_choice": {"type": "none"}},
@@ -195,6 +222,14 @@ def test_every_spelling_survives(fields: dict[str, Any]) -> None:
     assert again(data) == json.loads(data)
 
 
+def test_tool_results_nested_without_end_are_carried_not_followed() -> None:
+    block: dict[str, Any] = {"type": "text", "text": "x"}
+    for _ in range(400):
+        block = {"type": "tool_result", "tool_use_id": "a", "content": [block]}
+    data = body(messages=[{"role": "user", "content": [block]}])
+    assert again(data) == json.loads(data)
+
+
 def test_unsigned_thinking_is_left_out_and_named() -> None:
     request = decoded(
         messages=[{"role": "assistant", "content": [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": "y"}]}]
@@ -209,13 +244,16 @@ def test_unsigned_thinking_is_left_out_and_named() -> None:
 _text = st.text(max_size=8)
 _id = st.from_regex(r"[a-zA-Z0-9_-]{1,8}", fullmatch=True)
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _text, lambda x: st.lists(x, max_size=3) | st.dictionaries(_text, x, max_size=3)
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _text,
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(_text, x, max_size=3),
 )
 _object = st.dictionaries(_text, _json, max_size=3)
 
 
 def _with(required: dict[str, Any], **optional: Any) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({k: v if isinstance(v, st.SearchStrategy) else st.just(v) for k, v in required.items()}, optional=optional)
+    return st.fixed_dictionaries(
+        {k: v if isinstance(v, st.SearchStrategy) else st.just(v) for k, v in required.items()}, optional=optional
+    )
 
 
 _cache = st.none() | _with({"type": "ephemeral"}, ttl=st.sampled_from(["5m", "1h"]))
@@ -228,7 +266,9 @@ _source = (
 )
 _image = _with({"type": "image", "source": _source}, cache_control=_cache)
 _document = _with({"type": "document", "source": _source}, title=st.none() | _text, context=st.none() | _text, citations=_object)
-_opaque = st.builds(lambda kind, rest: {**rest, "type": kind}, st.sampled_from(["container_upload", "search_result", "new_thing"]), _object)
+_opaque = st.builds(
+    lambda kind, rest: {**rest, "type": kind}, st.sampled_from(["container_upload", "search_result", "new_thing"]), _object
+)
 _result = _with(
     {"type": "tool_result", "tool_use_id": _id},
     content=st.none() | _text | st.lists(_text_block | _image | _opaque, max_size=2),
@@ -259,7 +299,8 @@ _request = _with(
     tool_choice=_with({"type": st.sampled_from(["auto", "any", "none"])}, disable_parallel_tool_use=st.booleans())
     | _with({"type": "tool", "name": _id}),
     thinking=_with({"type": st.sampled_from(["enabled", "disabled", "adaptive", "new"])}, budget_tokens=st.integers(0, 9999)),
-    output_config=st.none() | _with({}, effort=st.none() | _id, format=_with({"type": "json_schema", "schema": _object}), other=_json),
+    output_config=st.none()
+    | _with({}, effort=st.none() | _id, format=_with({"type": "json_schema", "schema": _object}), other=_json),
     metadata=st.none() | _with({}, user_id=st.none() | _text, other=_json),
     stop_sequences=st.none() | st.lists(_text, max_size=2),
     temperature=st.none() | st.floats(0, 2),
@@ -295,7 +336,9 @@ def test_a_mutated_request_is_read_or_refused_and_nothing_else(request: dict[str
     raw = bytearray(json.dumps(request).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(raw) - 1))
-        raw[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3) | st.sampled_from([b'"', b"{", b"[", b"null", b"\xff"]))
+        raw[at : at + data.draw(st.integers(0, 3))] = data.draw(
+            st.binary(max_size=3) | st.sampled_from([b'"', b"{", b"[", b"null", b"\xff"])
+        )
     try:
         peek = DIALECT.peek(bytes(raw), "chat")
         found = DIALECT.decode_request(peek)

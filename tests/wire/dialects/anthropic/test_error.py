@@ -83,7 +83,9 @@ def test_a_body_of_another_form_is_not_shown(body: bytes) -> None:
     assert error.message == "lab answered with status 500 and no readable message."
 
 
-@pytest.mark.parametrize("body", [b'{"error":"busy"}', b'{"message":"busy"}', b'{"detail":"busy"}', b'{"error":{"message":"busy","code":7}}'])
+@pytest.mark.parametrize(
+    "body", [b'{"error":"busy"}', b'{"message":"busy"}', b'{"detail":"busy"}', b'{"error":{"message":"busy","code":7}}']
+)
 def test_other_servers_forms_are_read(body: bytes) -> None:
     assert DIALECT.decode_error(500, body, "lab").message == "busy"
 

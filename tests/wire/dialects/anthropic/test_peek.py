@@ -80,7 +80,10 @@ def test_input_text_holds_what_the_model_reads_in_order_without_media() -> None:
         body(
             system=[{"type": "text", "text": "S"}],
             messages=[
-                {"role": "user", "content": [{"type": "text", "text": "A"}, {"type": "image", "source": {"type": "base64", "data": "IMG"}}]},
+                {
+                    "role": "user",
+                    "content": [{"type": "text", "text": "A"}, {"type": "image", "source": {"type": "base64", "data": "IMG"}}],
+                },
                 {"role": "assistant", "content": [{"type": "tool_use", "id": "ID", "name": "N", "input": {"q": "I"}}]},
                 {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "ID", "content": "R"}]},
                 {"role": "user", "content": [{"type": "document", "source": {"type": "text", "data": "D"}, "title": "T"}]},

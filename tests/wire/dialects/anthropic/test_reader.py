@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from freehold.wire.chat import Delta, End, Event, Failure, Finish, Opaque, PartEnd, PartStart, Start, Text, ToolUse, UsageReport
 from freehold.wire.fold import Fold, fold
 from tests.wire.dialects.anthropic.samples import (
-    DIALECT,
     MESSAGE,
     STREAM,
     STREAM_EVENTS,
@@ -137,11 +136,13 @@ def test_what_follows_the_end_is_ignored() -> None:
 
 def test_blocks_that_never_stop_are_ended() -> None:
     events = read(sse(*(event for event in STREAM_EVENTS if event["type"] != "content_block_stop")), True)
-    starts = [event.part for event in events if isinstance(event, PartStart)]
+    starts = sorted(event.part for event in events if isinstance(event, PartStart))
     assert sorted(event.part for event in events if isinstance(event, PartEnd)) == starts == list(range(7))
 
 
-@pytest.mark.parametrize("raw", ["end_turn", "max_tokens", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded", "later"])
+@pytest.mark.parametrize(
+    "raw", ["end_turn", "max_tokens", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded", "later"]
+)
 def test_the_finish_keeps_the_provider_s_own_word(raw: str) -> None:
     events = read(sse({"type": "message_delta", "delta": {"stop_reason": raw}, "usage": {"output_tokens": 1}}), True)
     assert isinstance(events[0], Finish) and events[0].raw_reason == raw
@@ -161,7 +162,9 @@ def test_an_error_body_with_status_200_is_a_failure() -> None:
 
 
 def test_a_block_that_does_not_fit_its_type_is_carried_not_refused() -> None:
-    events = read(json.dumps(MESSAGE | {"content": [{"type": "text", "text": 7}, {"type": "text", "text": "ok"}]}).encode(), False)
+    events = read(
+        json.dumps(MESSAGE | {"content": [{"type": "text", "text": 7}, {"type": "text", "text": "ok"}]}).encode(), False
+    )
     bodies = [event.body for event in events if isinstance(event, PartStart)]
     assert isinstance(bodies[0], Opaque) and isinstance(bodies[1], Text)
 

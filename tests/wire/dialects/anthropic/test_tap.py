@@ -147,7 +147,9 @@ def test_recorded_replies_give_their_usage_to_the_token() -> None:
         read = expected.get("cache_read_input_tokens") or 0
         write = expected.get("cache_creation_input_tokens") or 0
         usage = relay.usage
-        assert (usage.input, usage.cache_read, usage.cache_write) == (expected["input_tokens"] + read + write, read, write), one.id
+        assert (usage.input, usage.cache_read, usage.cache_write) == (expected["input_tokens"] + read + write, read, write), (
+            one.id
+        )
         assert usage.output == expected["output_tokens"], one.id
         seen += 1
     assert seen > 200

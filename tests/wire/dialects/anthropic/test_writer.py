@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from freehold.wire.chat import (
+    AnyPart,
     Delta,
     End,
     Event,
@@ -156,7 +157,13 @@ def test_the_stop_reason_is_one_of_this_api_s_words(reason: FinishReason, body: 
 
 
 def test_a_refusal_is_text() -> None:
-    events: list[Event] = [Start(), PartStart(part=0, body=Refusal(text="")), Delta(part=0, text="I can't."), Finish(reason="stop"), End()]
+    events: list[Event] = [
+        Start(),
+        PartStart(part=0, body=Refusal(text="")),
+        Delta(part=0, text="I can't."),
+        Finish(reason="stop"),
+        End(),
+    ]
     for message in both(events):
         assert message["content"] == [{"type": "text", "text": "I can't."}]
 
@@ -204,9 +211,14 @@ def test_the_stream_ends_with_the_end_event_and_close_adds_nothing() -> None:
     assert writer.close() == b"" and writer.write([Finish(reason="stop"), End()]) == b""
 
 
-_bodies = st.builds(Text, text=st.text(max_size=2)) | st.builds(Thinking, text=st.text(max_size=2), signature=st.sampled_from(["", "s"]))
-_bodies |= st.builds(Thinking, redacted=st.just("r")) | st.builds(ToolUse, id=st.just("t"), name=st.just("f")) | st.builds(Refusal, text=st.just(""))
-_bodies |= st.builds(Opaque, dialect=st.sampled_from(["anthropic", "x"]), kind=st.just("k"), raw=st.just(Raw(b'{"type":"k"}')))
+_bodies: st.SearchStrategy[AnyPart] = st.one_of(
+    st.builds(Text, text=st.text(max_size=2)),
+    st.builds(Thinking, text=st.text(max_size=2), signature=st.sampled_from(["", "s"])),
+    st.builds(Thinking, redacted=st.just("r")),
+    st.builds(ToolUse, id=st.just("t"), name=st.just("f")),
+    st.builds(Refusal, text=st.just("")),
+    st.builds(Opaque, dialect=st.sampled_from(["anthropic", "x"]), kind=st.just("k"), raw=st.just(Raw(b'{"type":"k"}'))),
+)
 _part = st.integers(0, 3)
 _events = st.lists(
     st.builds(PartStart, part=_part, body=_bodies)

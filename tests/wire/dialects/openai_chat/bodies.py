@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from freehold.wire.chat import ChatRequest, Event
@@ -34,7 +35,7 @@ def encoded(request: ChatRequest, quirks: Quirks = ALWAYS) -> dict[str, Any]:
 
 def cut(body: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(at % (len(body) + 1) for at in cuts), len(body)]
-    return [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [body[a:b] for a, b in pairwise(edges)]
 
 
 def sse(*values: Any) -> bytes:

@@ -164,7 +164,7 @@ def test_input_text_holds_all_text_and_no_media() -> None:
 def test_any_bytes_are_opened_or_refused(body: bytes) -> None:
     for kind in ("chat", "embeddings"):
         try:
-            peek = DIALECT.peek(body, kind)  # type: ignore[arg-type]
+            peek = DIALECT.peek(body, kind)
         except InvalidRequest:
             continue
         DIALECT.input_text(peek)

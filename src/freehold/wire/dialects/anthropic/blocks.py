@@ -121,17 +121,20 @@ def take_cache(fields: Fields) -> CacheMark | None:
     return CacheMark(ttl=mark.ttl)
 
 
-def part(raw: Raw, path: str, spelling: dict[str, str]) -> AnyPart:
-    """One content block. `spelling` gets what a ToolResult can't hold. Raises InvalidRequest with the path."""
+def part(raw: Raw, path: str, spelling: dict[str, str], *, nested: bool = False) -> AnyPart:
+    """One content block. `spelling` gets what a ToolResult can't hold. Raises InvalidRequest with the path.
+
+    A tool result inside a tool result (`nested`) is nothing this API knows: it stays Opaque, which also bounds recursion.
+    """
     fields = opened(raw, path)
     kind = text_of(fields.get("type"), f"{path}.type")
-    read = _READ.get(kind)
+    read = _READ.get(kind) if not nested or kind != "tool_result" else None
     found = read(fields, path, spelling) if read is not None else None
     return found if found is not None else Opaque(dialect=NAME, kind=kind, raw=raw)
 
 
-def parts(raws: list[Raw], path: str, spelling: dict[str, str]) -> list[AnyPart]:
-    return [part(raw, f"{path}[{number}]", spelling) for number, raw in enumerate(raws)]
+def parts(raws: list[Raw], path: str, spelling: dict[str, str], *, nested: bool = False) -> list[AnyPart]:
+    return [part(raw, f"{path}[{number}]", spelling, nested=nested) for number, raw in enumerate(raws)]
 
 
 def _rest(fields: Fields, *known: str) -> Extras:
@@ -224,7 +227,7 @@ def _tool_result(fields: Fields, path: str, spelling: dict[str, str]) -> AnyPart
         result.plain = True
         result.parts = [Text(text=content)]
     elif content:
-        result.parts = parts(content, f"{path}.content", spelling)
+        result.parts = parts(content, f"{path}.content", spelling, nested=True)
     if result.parts:
         del fields["content"]
     if (raw := fields.pop("is_error", None)) is not None:

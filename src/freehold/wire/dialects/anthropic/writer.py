@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import json, structs
+from msgspec import Raw, json, structs
 
 from freehold.wire.chat import (
     AnyPart,
@@ -42,6 +42,7 @@ from freehold.wire.fold import Fold
 from freehold.wire.sse import encode as sse
 
 _encode = json.Encoder().encode
+_fields = json.Decoder(dict[str, Raw]).decode
 _REASONS: dict[FinishReason, str] = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -190,7 +191,20 @@ class StreamWriter:
         self._open = slot
         slot.index = self._blocks
         self._blocks += 1
-        self._emit(b"content_block_start", {"index": slot.index, "content_block": self._empty(slot)})
+        if isinstance(slot.body, Opaque):
+            self._whole_block(slot, slot.body)
+        else:
+            self._emit(b"content_block_start", {"index": slot.index, "content_block": self._empty(slot)})
+
+    def _whole_block(self, slot: _Slot, body: Opaque) -> None:
+        """A server tool's input goes in a delta, as Anthropic sends it: clients look for it there."""
+        fields = _fields(body.raw)
+        given = fields.get("input")
+        if given is not None:
+            fields["input"] = Raw(b"{}")
+        self._emit(b"content_block_start", {"index": slot.index, "content_block": fields})
+        if given is not None:
+            self._change(slot, {"type": "input_json_delta", "partial_json": bytes(given).decode("utf-8", "replace")})
 
     def _empty(self, slot: _Slot) -> Any:
         body = slot.body
@@ -199,13 +213,13 @@ class StreamWriter:
             return block(used, self._same)
         if isinstance(body, Text | Refusal):
             return block(Text(text="", extras=body.extras), self._same)
-        if isinstance(body, Thinking):
-            return block(structs.replace(body, text="", signature=""), self._same)
-        return block(body, self._same)
+        return block(structs.replace(body, text="", signature="") if isinstance(body, Thinking) else body, self._same)
 
     def _delta(self, slot: _Slot, delta: Delta) -> None:
         body = slot.body
         citation = delta.citation if self._same else None
+        if isinstance(body, Opaque) or (isinstance(body, Thinking) and body.redacted):
+            return  # whole from the start
         if not (delta.text or delta.signature or citation is not None):
             return
         if slot.index < 0 and (slot.waiting or slot in self._queue):
@@ -267,6 +281,8 @@ class StreamWriter:
         for slot in list(self._slots.values()):
             if not slot.ended:
                 self._part_end(slot)
+        for slot in self._queue:
+            slot.ended = True
         self._stop()
         self._drain()
 

@@ -27,7 +27,7 @@ _SECRETS = (
     re.compile(r"\b(?:org|proj|user|acct|req)[-_][A-Za-z0-9\-]{8,}"),
     re.compile(r"[\w.+\-]+@[\w\-]+\.[\w.\-]+"),
     re.compile(r"[A-Za-z0-9]*\*{3,}[\w\-]*"),  # a key shown with stars still shows its ends
-    re.compile(r"(?=[\w+/\-=]*\d)(?=[\w+/\-=]*[A-Za-z])[\w+/=]{24,}"),  # long hex, base64
+    re.compile(r"(?<![\w+/=])(?=[\w+/\-=]*\d)(?=[\w+/\-=]*[A-Za-z])[\w+/=]{24,}"),  # long hex, base64
     re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -163,5 +163,3 @@ def failure_of(value: dict[str, Any]) -> Failure:
         code=_identifier(holder.get("code")),
         error_type=_identifier(holder.get("type")),
     )
-
-

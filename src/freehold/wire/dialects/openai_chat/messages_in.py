@@ -77,9 +77,7 @@ def _message(item: dict[str, Any], path: str, number: int, legacy_ids: dict[str,
     word = _string(item, "role", path)
     role = _ROLES.get(word)
     if role is None:
-        raise InvalidRequest(
-            f"'{path}.role' is {word[:40]!r}; it must be one of {', '.join(_ROLES)}", param=f"{path}.role"
-        )
+        raise InvalidRequest(f"'{path}.role' is {word[:40]!r}; it must be one of {', '.join(_ROLES)}", param=f"{path}.role")
     message = Message(role=role, parts=[])
     rest = {key: value for key, value in item.items() if key not in _MESSAGE_WORDS}
     if role == "assistant":
@@ -154,9 +152,7 @@ def _assistant(
         name = _string(call, "name", f"{path}.function_call")
         arguments = _string(call, "arguments", f"{path}.function_call")
         legacy_ids[name] = f"call_{number}"
-        message.parts.append(
-            ToolUse(id=legacy_ids[name], name=name, arguments=arguments, extras={IN: hint("function_call")})
-        )
+        message.parts.append(ToolUse(id=legacy_ids[name], name=name, arguments=arguments, extras={IN: hint("function_call")}))
         del rest["function_call"]
 
 

@@ -71,13 +71,13 @@ def _require_filled(members: dict[str, Raw], name: str, openers: str) -> None:
     if value is None:
         raise InvalidRequest(f"'{name}' is missing", param=name)
     view = memoryview(value)
+    if view[0] == 0x5B and view[1] == 0x7B:  # "[{": surely filled, the usual case
+        return
     opener = chr(view[0])
     if opener not in openers:
         wanted = "an array" if openers == "[" else "a string or an array"
         raise InvalidRequest(f"'{name}' must be {wanted}, not {json_type(value)}", param=name)
     second = view[1]
-    if second == 0x7B:  # "[{": surely filled, the usual case
-        return
     if (opener == "[" and not decode_any(value)) if second in b"] \t\r\n" else second == 0x22 and len(view) == 2:
         raise InvalidRequest(f"'{name}' is empty: it needs at least one {'message' if openers == '[' else 'text'}", param=name)
 

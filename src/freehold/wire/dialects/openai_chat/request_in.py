@@ -331,4 +331,3 @@ _SPECIAL: dict[str, Callable[[ChatRequest, Raw, dict[str, Raw]], None]] = {
     "reasoning": _reasoning,
     "thinking": _thinking,
 }
-

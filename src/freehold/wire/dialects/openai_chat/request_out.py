@@ -202,9 +202,7 @@ def _foreign(request: ChatRequest, members: dict[str, Any], quirks: Quirks, drop
         _foreign_reasoning(request.reasoning, members, quirks, dropped)
 
 
-def _foreign_reasoning(
-    reasoning: Reasoning, members: dict[str, Any], quirks: Quirks, dropped: dict[str, None]
-) -> None:
+def _foreign_reasoning(reasoning: Reasoning, members: dict[str, Any], quirks: Quirks, dropped: dict[str, None]) -> None:
     off = reasoning.enabled is False or reasoning.effort == "none"
     if quirks.reasoning == "effort":
         members.update(_effort(reasoning))

@@ -20,7 +20,7 @@ from freehold.wire.dialects.openai_chat.errors import failure_of
 from freehold.wire.dialects.openai_chat.usage import read_usage
 from freehold.wire.dialects.openai_chat.words import decode_any
 from freehold.wire.fields import TopLevelScanner
-from freehold.wire.sse import BLANK_LINE, parse_block
+from freehold.wire.sse import blank_lines, parse_block
 
 COUNT_CHARS = 16 * 1024  # text kept before it is counted and let go
 COUNT_PIECES = 512  # and in at most this many pieces: each short string costs some 60 bytes
@@ -55,15 +55,11 @@ class _Event(Struct):
     usage: Any = None
     error: Any = None
     x_groq: Any = None
-
-
-class _Tier(Struct):
     service_tier: Any = None
 
 
 _decode_event = json.Decoder(_Event).decode
 _decode_delta = json.Decoder(_Delta).decode
-_decode_tier = json.Decoder(_Tier).decode
 
 
 def _parse(data: bytes) -> _Event | None:
@@ -90,16 +86,15 @@ class _Tap:
         self.model = ""
         self.finish = ""
 
-    def _note(self, event: _Event, data: bytes) -> None:
-        """Everything but the text. `data`: the event's bytes, opened again for what only a few events have."""
+    def _note(self, event: _Event) -> None:
+        """Everything but the text."""
         if not self.model and isinstance(event.model, str):
             self.model = event.model
         usage = event.usage
         if not usage and isinstance(event.x_groq, dict):
             usage = event.x_groq.get("usage")
         if usage:
-            tier = _decode_tier(data).service_tier if data else None
-            self.usage = read_usage(usage, keep_extras=False, service_tier=tier) or self.usage
+            self.usage = read_usage(usage, keep_extras=False, service_tier=event.service_tier) or self.usage
         if event.error and self.failure is None and not (event.choices and isinstance(event.error, bool)):
             self.failure = failure_of({"error": event.error})
         for choice in event.choices or ():
@@ -167,32 +162,43 @@ class StreamTap(_Tap):
         self._scanner: TopLevelScanner | None = None  # reads an unfinished event too large to hold
 
     def feed(self, chunk: bytes) -> bytes:
+        if self._tail or self._scanner is not None or not (chunk[-2:] == b"\n\n" or chunk[-4:] == b"\r\n\r\n"):
+            return self._seams(chunk)
         # The usual chunk is one whole event; white space after the JSON is fine with the decoder.
-        if chunk[:7] == b"data: {" and chunk[-2:] == b"\n\n" and not self._tail and self._scanner is None:
+        if chunk[:7] == b"data: {":
             try:
                 event = _decode_event(chunk[6:])
             except (ValidationError, DecodeError, UnicodeDecodeError, RecursionError):
-                return self._seams(chunk)  # several events, or one that can't be read
-            choices = event.choices
-            if choices and len(choices) == 1 and self.model and not event.usage and not event.error:
-                choice = choices[0]
-                delta = choice.delta
-                if choice.finish_reason is None and delta is not None and event.x_groq is None:
-                    text = delta.content
-                    if type(text) is str and text and len(self._texts) < COUNT_PIECES and delta.tool_calls is None:
-                        self._texts.append(text)
-                        self._chars += len(text)
-                        if delta.reasoning_content is None and delta.reasoning is None:
-                            return chunk
-                        delta.content = None
-                    self._see(choice)
-                    return chunk
-            return b"" if self._take(event, chunk[6:]) and self._cut else chunk
-        return self._seams(chunk)
+                return self._block(chunk)  # several events, or one that can't be read
+            return b"" if self._learn(event) and self._cut else chunk
+        return self._block(chunk)
 
-    def _take(self, event: _Event, data: bytes) -> bool:
+    def _learn(self, event: _Event) -> bool:
         """Learn from one event. True where it is the usage event: usage, and an empty list of choices."""
-        self._note(event, data)
+        choices = event.choices
+        if choices and self.model and not (event.usage or event.error or event.x_groq) and len(choices) == 1:
+            choice = choices[0]
+            delta = choice.delta
+            if choice.finish_reason is None and delta is not None:
+                text = delta.content
+                # Plain text and nothing else, the usual case, saves the look into everything else.
+                if (
+                    type(text) is str
+                    and delta.tool_calls is None
+                    and delta.reasoning_content is None
+                    and delta.reasoning is None
+                    and delta.refusal is None
+                    and len(self._texts) < COUNT_PIECES
+                ):
+                    self._texts.append(text)
+                    self._chars += len(text)
+                else:
+                    self._see(choice)
+                return False
+        return self._take(event)
+
+    def _take(self, event: _Event) -> bool:
+        self._note(event)
         for choice in event.choices or ():
             self._see(choice)
         return event.choices == [] and bool(event.usage) and not event.error
@@ -220,11 +226,11 @@ class StreamTap(_Tap):
         """Whole events. Returns them, without the usage event if that is cut."""
         kept: list[bytes] = []
         start = saved = 0
-        for end in BLANK_LINE.finditer(block):
-            if self._read(block[start : end.start()]) and self._cut:
+        for blank, end in blank_lines(block):
+            if self._read(block[start:blank]) and self._cut:
                 kept.append(block[saved:start])
-                saved = end.end()
-            start = end.end()
+                saved = end
+            start = end
         if not saved:
             return block
         kept.append(block[saved:])
@@ -232,6 +238,10 @@ class StreamTap(_Tap):
 
     def _read(self, piece: bytes) -> bool:
         """Learn from one event's lines. True where it is the usage event."""
+        if piece[:7] == b"data: {":
+            plain = _parse(piece[6:])
+            if plain is not None:
+                return self._learn(plain)
         found = parse_block(piece)
         if found is None or not found.data.strip():
             return False
@@ -243,7 +253,7 @@ class StreamTap(_Tap):
             if self.failure is None and not self.done:
                 self.failure = _UNREADABLE
             return False
-        return self._take(event, found.data)
+        return self._take(event)
 
     def _end(self) -> None:
         self.done = self.failure is None
@@ -263,14 +273,14 @@ class StreamTap(_Tap):
         assert self._scanner is not None
         seam = len(self._tail)
         joined = bytes(self._tail) + chunk
-        end = BLANK_LINE.search(joined)
-        if end is None:
+        found = blank_lines(joined)
+        if not found:
             self._scanner.feed(chunk)
             self._tail[:] = joined[-3:]
             return chunk
-        cut = max(end.end() - seam, 0)
+        cut = max(found[0][1] - seam, 0)
         self._scanner.feed(chunk[:cut])
-        self._note(_scanned(self._scanner), b"")
+        self._note(_scanned(self._scanner))
         self._scanner = None
         self._tail.clear()
         rest = chunk[cut:]
@@ -298,7 +308,7 @@ class StreamTap(_Tap):
         event = _parse(data)
         if event is None:
             return False, False
-        return True, self._take(event, data)
+        return True, self._take(event)
 
     def produced(self) -> int:
         self._count_texts()
@@ -321,11 +331,7 @@ def _scanned(scanner: TopLevelScanner) -> _Event:
             held[key] = decode_any(value)
         except (DecodeError, UnicodeDecodeError, RecursionError):
             continue
-    tier = held.pop("service_tier", None)
-    event = _Event(**held)
-    if isinstance(event.usage, dict) and tier is not None:
-        event.usage["service_tier"] = tier
-    return event
+    return _Event(**held)
 
 
 class WholeTap(_Tap):
@@ -355,20 +361,20 @@ class WholeTap(_Tap):
 
     def close(self) -> bytes:
         if self._scanner is not None:
-            self._finish(_scanned(self._scanner), b"", self._scanner.complete, self._scanner.broken)
+            self._finish(_scanned(self._scanner), self._scanner.complete, self._scanner.broken)
             return b""
         body = b"".join(self._pieces)
         self._pieces.clear()
         event = _parse(body)
         if event is not None:
             self._choices = event.choices or []
-            self._finish(event, body, True, False)
+            self._finish(event, True, False)
         else:
-            self._finish(_Event(), b"", False, body.lstrip()[:1] not in (b"{", b""))
+            self._finish(_Event(), False, body.lstrip()[:1] not in (b"{", b""))
         return b""
 
-    def _finish(self, event: _Event, body: bytes, whole: bool, broken: bool) -> None:
-        self._note(event, body)
+    def _finish(self, event: _Event, whole: bool, broken: bool) -> None:
+        self._note(event)
         self.done = whole and self.failure is None
         if broken and self.failure is None:
             self.failure = _UNREADABLE

@@ -14,6 +14,26 @@ from freehold.wire.dialects.openai_chat.words import encode, raw
 
 _TOTALS = frozenset(("prompt_tokens", "completion_tokens", "total_tokens"))
 
+# A provider's name -> ours, in the three places where counts are found. The first place that has one wins.
+_INPUTS = {
+    "cached_tokens": "read",
+    "cache_write_tokens": "write",  # OpenRouter
+    "cache_creation_tokens": "write",  # LiteLLM
+    "audio_tokens": "audio_in",
+}
+_OUTPUTS = {"reasoning_tokens": "reasoning", "audio_tokens": "audio_out"}
+_TOP = {
+    "prompt_tokens": "prompt",
+    "completion_tokens": "completion",
+    "total_tokens": "total",
+    "cache_read_input_tokens": "read",  # Anthropic's words, behind compatible faces
+    "cache_creation_input_tokens": "write",
+    "prompt_cache_hit_tokens": "read",  # DeepSeek
+    "cached_tokens": "read",  # Together
+    "reasoning_tokens": "reasoning",
+    "num_search_queries": "searches",  # Perplexity
+}
+
 
 def _count(value: Any) -> int:
     """A token count; anything else (null, text, negative) is 0."""
@@ -22,31 +42,45 @@ def _count(value: Any) -> int:
     return int(value) if type(value) is float and 0 < value < 1e15 else 0
 
 
-def _details(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _collect(found: dict[str, int], members: Any, names: dict[str, str]) -> None:
+    if isinstance(members, dict):
+        for key, value in members.items():
+            if value and key in names:
+                count = _count(value)
+                if count:
+                    found.setdefault(names[key], count)
 
 
 def read_usage(value: Any, keep_extras: bool = True, service_tier: Any = None) -> Usage | None:
     """A decoded `usage` object, or None where there is none. Never raises."""
     if not isinstance(value, dict) or not value:
         return None
-    prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
-    total = _count(value.get("total_tokens"))
-    inputs, outputs = _details(value.get("prompt_tokens_details")), _details(value.get("completion_tokens_details"))
-    read = (
-        _count(inputs.get("cached_tokens"))
-        or _count(value.get("cache_read_input_tokens"))
-        or _count(value.get("prompt_cache_hit_tokens"))
-        or _count(value.get("cached_tokens"))
-    )
-    write = (
-        _count(inputs.get("cache_write_tokens"))
-        or _count(inputs.get("cache_creation_tokens"))
-        or _count(value.get("cache_creation_input_tokens"))
-    )
-    reasoning = _count(outputs.get("reasoning_tokens")) or _count(value.get("reasoning_tokens"))
-    audio_in, audio_out = _count(inputs.get("audio_tokens")), _count(outputs.get("audio_tokens"))
+    found: dict[str, int] = {}
+    inputs = value.get("prompt_tokens_details")
+    _collect(found, inputs, _INPUTS)
+    _collect(found, value.get("completion_tokens_details"), _OUTPUTS)
+    _collect(found, value, _TOP)
+    usage = _settle(found)
+    tier = value.get("service_tier") if service_tier is None else service_tier
+    if isinstance(tier, str):
+        usage.service_tier = tier
+    if usage.cache_write and isinstance(inputs, dict):
+        by_age = inputs.get("cache_creation_token_details")
+        if isinstance(by_age, dict):
+            usage.cache_write_1h = min(_count(by_age.get("ephemeral_1h_input_tokens")), usage.cache_write)
+    searches = value.get("server_tool_use_details")
+    if isinstance(searches, dict):
+        usage.web_searches = _count(searches.get("web_search_requests"))
+    if keep_extras:
+        usage.extras = {key: raw(member) for key, member in value.items() if key not in _TOTALS}
+    return usage
 
+
+def _settle(found: dict[str, int]) -> Usage:
+    """Make every part a part of its whole."""
+    held = found.get
+    prompt, completion, total = held("prompt", 0), held("completion", 0), held("total", 0)
+    read, write, reasoning, audio_in = held("read", 0), held("write", 0), held("reasoning", 0), held("audio_in", 0)
     beyond = total - prompt - completion
     if reasoning and (reasoning > completion or beyond == reasoning):
         completion += reasoning
@@ -58,22 +92,15 @@ def read_usage(value: Any, keep_extras: bool = True, service_tier: Any = None) -
         prompt = total  # Voyage's embeddings give the total only
     # A part can't be larger than its whole (a cached count over the prompt's has been seen): prices would go negative.
     read = min(read, prompt)
-    write = min(write, prompt - read)
-    one_hour = _count(_details(inputs.get("cache_creation_token_details")).get("ephemeral_1h_input_tokens"))
-    tier = value.get("service_tier") if service_tier is None else service_tier
     return Usage(
         input=prompt,
         output=completion,
         cache_read=read,
-        cache_write=write,
-        cache_write_1h=min(one_hour, write),
+        cache_write=min(write, prompt - read),
         reasoning=min(reasoning, completion),
         audio_in=min(audio_in, prompt),
-        audio_out=min(audio_out, completion),
-        web_searches=_count(_details(value.get("server_tool_use_details")).get("web_search_requests"))
-        or _count(value.get("num_search_queries")),
-        service_tier=tier if isinstance(tier, str) else "",
-        extras={key: raw(member) for key, member in value.items() if key not in _TOTALS} if keep_extras else {},
+        audio_out=min(held("audio_out", 0), completion),
+        web_searches=held("searches", 0),
     )
 
 

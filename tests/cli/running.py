@@ -1,0 +1,80 @@
+"""`freehold up` in a process of its own, for tests of the whole command."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SRC = Path(__file__).parents[2] / "src"
+
+
+class Up:
+    def __init__(self, cwd: Path, *arguments: str) -> None:
+        self.log = cwd / "up.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "freehold", "up", "--port", "0", *arguments],
+                cwd=cwd,
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.text = self._wait(r"curl .*\n")
+        self.url = re.findall(r"serves at (\S+)", self.text)[0]
+
+    def _wait(self, pattern: str) -> str:
+        for _ in range(600):
+            text = self.log.read_text()
+            if re.search(pattern, text):
+                return text
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f"never said {pattern}: {self.log.read_text()}")
+
+    def workers(self) -> list[int]:
+        out = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid="], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in out.stdout.split()]
+
+    def status(self, path: str) -> int:
+        with urllib.request.urlopen(self.url + path, timeout=10) as reply:
+            return int(reply.status)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@contextmanager
+def started(cwd: Path, *arguments: str) -> Iterator[Up]:
+    up = Up(cwd, *arguments)
+    try:
+        yield up
+    finally:
+        if up.process.poll() is None:
+            os.killpg(up.process.pid, signal.SIGKILL)
+            up.process.wait(10)
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    for _ in range(400):
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] == "Z"
+    except OSError:
+        return True

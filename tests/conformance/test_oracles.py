@@ -1,0 +1,148 @@
+"""The conformance tests' own tools: what they call equal is equal, and what differs they see."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conformance import expected
+from tests.conformance.asks import ask
+from tests.conformance.checks import Finding
+from tests.conformance.content import Call, Content, content
+from tests.conformance.crossing import refusal_reason, request_differences, short_reply
+from tests.conformance.exceptions import all_exceptions, unexplained
+from tests.conformance.replay import odd_pieces
+
+BODY = json.dumps({"text": "où 🙂 \\n"}, ensure_ascii=False).encode() * 40
+
+
+def test_odd_pieces_lose_nothing_and_cut_characters() -> None:
+    pieces = list(odd_pieces(BODY))
+    assert b"".join(pieces) == BODY
+    assert any(piece[:1] >= b"\x80" and piece[:1] < b"\xc0" for piece in pieces), "no piece begins inside a character"
+
+
+@pytest.mark.parametrize(
+    ("report", "tokens"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}, (10, 5, 0)),
+        # reasoning beside the completion, told by the total
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 22, "completion_tokens_details": {"reasoning_tokens": 7}}, (10, 12, 7)),
+        # reasoning inside it
+        ({"prompt_tokens": 10, "completion_tokens": 9, "total_tokens": 19, "completion_tokens_details": {"reasoning_tokens": 7}}, (10, 9, 7)),
+        # the total only
+        ({"total_tokens": 12}, (12, 0, 0)),
+    ],
+)  # fmt: skip
+def test_expected_usage_counts_everything_once(report: dict[str, object], tokens: tuple[int, int, int]) -> None:
+    found = expected.usage("chat/completions", json.dumps({"usage": report}).encode())
+    assert found is not None
+    assert (found["input"], found["output"], found["reasoning"]) == tokens
+
+
+def test_expected_usage_of_an_anthropic_stream_is_the_last_word_on_each_field() -> None:
+    events = [
+        {"type": "message_start", "message": {"usage": {"input_tokens": 3, "cache_read_input_tokens": 20, "output_tokens": 1}}},
+        {"type": "message_delta", "usage": {"output_tokens": 9}},
+    ]
+    found = expected.usage("messages", "".join(f"data: {json.dumps(e)}\n\n" for e in events).encode())
+    assert found is not None
+    assert (found["input"], found["cache_read"], found["output"]) == (23, 20, 9)
+
+
+def test_a_reply_without_usage_has_none() -> None:
+    assert expected.usage("chat/completions", b'{"choices": []}') is None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_both_dialects_words_for_the_same_reply_have_the_same_content(stream: bool) -> None:
+    one, two = (
+        content(endpoint, stream, expected.items(short_reply(endpoint, stream).body))
+        for endpoint in ("chat/completions", "messages")
+    )
+    assert one.text == "Hi"
+    assert one.differences(two) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "seen"),
+    [
+        (Content("Ho", "", [Call("a", "f", {})], "tools"), ["text"]),
+        (Content("Hi", "", [Call("a", "f", {"x": 1})], "tools"), ["calls"]),
+        (Content("Hi", "", [Call("b", "f", {})], "tools"), ["call ids"]),
+        (Content("Hi", "", [Call("a", "f", {})], "length"), ["ending tools/length"]),
+    ],
+)
+def test_a_difference_in_content_is_seen(other: Content, seen: list[str]) -> None:
+    assert Content("Hi", "", [Call("a", "f", {})], "tools").differences(other) == seen
+
+
+def test_streamed_calls_under_one_number_are_kept_apart_by_their_ids() -> None:
+    chunks = [
+        {
+            "choices": [
+                {"index": 0, "delta": {"tool_calls": [{"index": 0, "id": i, "function": {"name": "f", "arguments": "{}"}}]}}
+            ]
+        }
+        for i in ("a", "b")
+    ]
+    assert [call.id for call in content("chat/completions", True, chunks).calls] == ["a", "b"]
+
+
+OPENAI = {
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Weather?"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "call.1", "function": {"name": "w", "arguments": '{"c": 1}'}}],
+        },
+        {"role": "tool", "tool_call_id": "call.1", "content": "sunny"},
+    ],
+    "max_tokens": 9,
+    "stop": "END",
+}
+ANTHROPIC = {
+    "system": [{"type": "text", "text": "Be brief."}],
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "Weather?"}]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "call_1", "name": "w", "input": {"c": 1}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "sunny"}]},
+    ],
+    "max_tokens": 9,
+    "stop_sequences": ["END"],
+}
+
+
+def test_one_conversation_asks_the_same_in_both_dialects() -> None:
+    assert ask("chat/completions", OPENAI) == ask("messages", ANTHROPIC)
+    assert request_differences("chat/completions", OPENAI, ANTHROPIC, []) == []
+
+
+def test_a_setting_that_is_lost_is_seen_unless_it_is_named() -> None:
+    lost = {name: value for name, value in ANTHROPIC.items() if name != "stop_sequences"}
+    assert request_differences("chat/completions", OPENAI, lost, []) == ['stop ["END"] became null']
+    assert request_differences("chat/completions", OPENAI, lost, ["stop"]) == []
+
+
+def test_a_message_that_is_lost_is_seen() -> None:
+    lost = {**ANTHROPIC, "messages": ANTHROPIC["messages"][:2]}
+    assert request_differences("chat/completions", OPENAI, lost, []) == ["3 parts became 2"]
+
+
+def test_a_setting_that_is_made_up_is_seen() -> None:
+    assert request_differences("chat/completions", OPENAI, {**ANTHROPIC, "temperature": 1.0}, []) == ["made up: temperature"]
+
+
+def test_only_what_has_no_counterpart_may_be_refused() -> None:
+    assert refusal_reason("chat/completions", OPENAI) == ""
+    assert refusal_reason("messages", ANTHROPIC) == ""
+    assert refusal_reason("chat/completions", {**OPENAI, "n": 2}) == "more than one choice"
+
+
+def test_a_problem_without_an_exception_and_an_exception_without_its_problem_both_fail() -> None:
+    exempt = all_exceptions()[0]
+    findings = [Finding("pass", "never-recorded", "differs"), Finding(exempt.check, exempt.ids[0]), Finding("pass", "fine")]
+    assert [line.split(":")[0] for line in unexplained(findings)] == ["pass never-recorded", f"{exempt.check} {exempt.ids[0]}"]
