@@ -32,7 +32,7 @@ class Ask:
     thinking: list[str] = field(default_factory=list)
     tools: list[Part] = field(default_factory=list)
     knobs: dict[str, Any] = field(default_factory=dict)
-    _ids: dict[Any, int] = field(default_factory=dict)
+    _ids: dict[Any, int] = field(default_factory=dict, compare=False)
     _attached: list[Part] = field(default_factory=list)  # media of the tool results just said
 
     def say(self, side: str, kind: str, *value: Any) -> None:

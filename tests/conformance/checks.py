@@ -6,6 +6,7 @@ sent    the provider was sent the same request, but for what its quirks and the 
 unasked a usage event that the gateway asked for and the client did not reaches the ledger, and not the client
 tokens  the ledger holds the recorded usage to the token (or an estimate, marked as one, where none was recorded)
 reply   a client of the other dialect gets the same text, tool calls, ending and usage
+mode    so does a client that asked for a stream of a provider that sent none, or the other way round
 request what a client of one dialect asks reaches a provider of the other unchanged, or is named as dropped, or refused
 """
 
@@ -55,6 +56,8 @@ async def compare_pass(stage: Stage, x: Recorded) -> list[Finding]:
 def _differences(direct: Outcome, through: Outcome) -> str:
     if (direct.kind, direct.status, direct.error) != (through.kind, through.status, through.error):
         return f"direct {direct}, through {through}"
+    if direct.body != through.body:
+        return f"direct {len(direct.body)} bytes, through {len(through.body)} other bytes"
     if len(direct.items) != len(through.items):
         return f"direct {len(direct.items)} items, through {len(through.items)}"
     for number, (one, other) in enumerate(zip(direct.items, through.items, strict=True)):
@@ -121,29 +124,45 @@ def _tokens(stage: Stage, x: Recorded, through: Outcome) -> tuple[str, str]:
 
 
 async def compare_reply(stage: Stage, x: Recorded) -> Finding:
-    other = OTHER[x.endpoint]
     direct, _ = await stage.directly(x)
+    through = await _ask(stage, x, OTHER[x.endpoint], x.stream)
+    if direct.kind == "error":
+        same = (direct.error, direct.status) == (through.error, through.status)
+        return Finding("reply", x.id, "" if same else f"direct {direct}, through {through}", "error")
+    return Finding("reply", x.id, _content_differences(x, direct, through, OTHER[x.endpoint], x.stream))
+
+
+async def compare_mode(stage: Stage, x: Recorded) -> Finding:
+    """A provider that streams though the client did not ask for it, or the other way round: in both dialects."""
+    direct, _ = await stage.directly(x)
+    problems = []
+    for endpoint in OTHER:
+        through = await _ask(stage, x, endpoint, not x.stream)
+        if problem := _content_differences(x, direct, through, endpoint, not x.stream):
+            problems.append(f"to {endpoint}: {problem}")
+    return Finding("mode", x.id, "; ".join(problems))
+
+
+async def _ask(stage: Stage, x: Recorded, endpoint: str, stream: bool) -> Outcome:
+    """Have the recorded reply sent to a client of `endpoint`, whatever it asks."""
     body: dict[str, Any] = {
         "model": f"{PLAIN[DIALECT[x.endpoint]]}/{upstream_model(x)}",
         "messages": [{"role": "user", "content": "Hello"}],
         "max_tokens": 4096,
     }
-    if x.stream:
+    if stream:
         body["stream"] = True
-        if other == "chat/completions":
+        if endpoint == "chat/completions":
             body["stream_options"] = {"include_usage": True}
-    through = await stage.through.fetch(other, body)
-    if direct.kind == "error":
-        same = (direct.error, direct.status) == (through.error, through.status)
-        return Finding("reply", x.id, "" if same else f"direct {direct}, through {through}", "error")
-    if direct.kind != through.kind or through.error:
-        return Finding("reply", x.id, f"direct {direct}, through {through}")
-    one, two = content(x.endpoint, x.stream, direct.items), content(other, x.stream, through.items)
-    problems = one.differences(two) + _usage_differences(x, other, through)
-    problem = "; ".join(problems)
-    if problem:
-        problem += f" | {_short(vars(one))} | {_short(vars(two))}"
-    return Finding("reply", x.id, problem)
+    return await stage.through.fetch(endpoint, body)
+
+
+def _content_differences(x: Recorded, direct: Outcome, through: Outcome, endpoint: str, stream: bool) -> str:
+    if through.kind != ("stream" if stream else "reply") or through.error:
+        return f"direct {direct}, through {through}"
+    one, two = content(x.endpoint, x.stream, direct.items), content(endpoint, stream, through.items)
+    problem = "; ".join(one.differences(two) + _usage_differences(x, endpoint, through))
+    return f"{problem} | {_short(vars(one))} | {_short(vars(two))}" if problem else ""
 
 
 def _usage_differences(x: Recorded, other: str, through: Outcome) -> list[str]:

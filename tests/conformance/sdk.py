@@ -29,6 +29,7 @@ class Outcome:
     detail: dict[str, Any] = field(default_factory=dict)  # of an error: what users branch on
     message: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""  # of a whole reply
 
     @property
     def call_id(self) -> str:
@@ -100,6 +101,7 @@ async def _parsed(raw: Any, stream: bool) -> Outcome:
                 outcome.items.append(_dump(item))
         else:
             outcome.items.append(_dump(parsed))
+            outcome.body = raw.http_response.content
     except (openai.APIError, anthropic.APIError) as error:
         outcome.error, outcome.message = type(error).__name__, str(error)
         outcome.detail = _detail(error)

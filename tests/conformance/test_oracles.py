@@ -14,7 +14,8 @@ from tests.conformance.crossing import refusal_reason, request_differences, shor
 from tests.conformance.exceptions import all_exceptions, unexplained
 from tests.conformance.replay import odd_pieces
 
-BODY = json.dumps({"text": "où 🙂 \\n"}, ensure_ascii=False).encode() * 40
+REASONING = {"completion_tokens_details": {"reasoning_tokens": 7}}
+BODY = "où🙂".encode() * 400
 
 
 def test_odd_pieces_lose_nothing_and_cut_characters() -> None:
@@ -28,9 +29,9 @@ def test_odd_pieces_lose_nothing_and_cut_characters() -> None:
     [
         ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}, (10, 5, 0)),
         # reasoning beside the completion, told by the total
-        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 22, "completion_tokens_details": {"reasoning_tokens": 7}}, (10, 12, 7)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 22, **REASONING}, (10, 12, 7)),
         # reasoning inside it
-        ({"prompt_tokens": 10, "completion_tokens": 9, "total_tokens": 19, "completion_tokens_details": {"reasoning_tokens": 7}}, (10, 9, 7)),
+        ({"prompt_tokens": 10, "completion_tokens": 9, "total_tokens": 19, **REASONING}, (10, 9, 7)),
         # the total only
         ({"total_tokens": 12}, (12, 0, 0)),
     ],

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.conformance.checks import OTHER, compare_pass, compare_reply, compare_unasked, tells_no_usage
+from tests.conformance.checks import OTHER, compare_mode, compare_pass, compare_reply, compare_unasked, tells_no_usage
 from tests.conformance.crossing import compare_recorded_request
 from tests.conformance.exceptions import unexplained
 from tests.conformance.groups import Group, grouped
@@ -41,3 +41,9 @@ def test_a_request_reaches_a_provider_of_the_other_dialect_whole_or_says_what_is
 @pytest.mark.parametrize("group", [g for g, members in GROUPS.items() if any(map(tells_no_usage, members))], ids=str)
 def test_usage_that_only_the_gateway_asked_for_is_recorded_and_kept_from_the_client(stage: Stage, group: Group) -> None:
     assert unexplained(stage.each(filter(tells_no_usage, GROUPS[group]), partial(compare_unasked, stage))) == []
+
+
+@pytest.mark.parametrize("group", CHATS, ids=str)
+def test_a_stream_for_a_whole_reply_or_the_other_way_round_says_the_same(stage: Stage, group: Group) -> None:
+    answered = [x for x in CHATS[group] if x.status == 200]
+    assert unexplained(stage.each(answered[::3], partial(compare_mode, stage))) == []  # a third of them: it doubles the run

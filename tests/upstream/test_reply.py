@@ -39,6 +39,15 @@ def test_header_names_are_lower_case_and_repeated_ones_are_joined() -> None:
     assert parse_headers(head) == {b"content-type": b"text/html", b"x-a": b"1, 2", b"empty": b""}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(b"content-type", b"text/html"), (b"x-a", b"1"), (b"last", b"z"), (b"empty", b""), (b"none", b""), (b"type", b"")],
+)
+async def test_one_header_is_found_without_reading_the_others(reply: Reply, name: bytes, value: bytes) -> None:
+    reply.head = b"HTTP/1.1 200 OK\r\nContent-Type:text/html\r\nX-A:  1 \r\nx-a: 2\r\nEmpty:\r\nLast: z"
+    assert reply.header(name) == value
+
+
 def test_a_folded_header_line_is_one_value() -> None:
     assert parse_headers(b"HTTP/1.1 200 OK\r\nA: 1\r\n  2\r\n\t3\r\nB: 4") == {b"a": b"1 2 3", b"b": b"4"}
 

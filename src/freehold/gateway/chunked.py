@@ -7,6 +7,7 @@ begins. Trailers are checked and dropped. Sans-IO.
 from __future__ import annotations
 
 import re
+from io import BytesIO
 
 from freehold.gateway.request import refused
 
@@ -23,14 +24,15 @@ _SIZE_LINE, _DATA, _DATA_END, _TRAILERS = range(4)
 class ChunkedBody:
     """Feed it what follows the head until `done`; `body` then holds the data, at most `limit` bytes."""
 
-    __slots__ = ("_extras", "_left", "_limit", "_line", "_state", "body", "done")
+    __slots__ = ("_extras", "_left", "_limit", "_line", "_size", "_state", "body", "done")
 
     def __init__(self, limit: int) -> None:
-        self.body = bytearray()
+        self.body = BytesIO()
         self.done = False
         self._limit = limit
         self._state = _SIZE_LINE
         self._line = b""  # a line whose end has not come yet
+        self._size = 0  # of the body as announced so far
         self._left = 0
         self._extras = 0
 
@@ -42,7 +44,7 @@ class ChunkedBody:
         while not self.done and at < len(data):
             if self._state == _DATA:
                 piece = data[at : at + self._left]
-                self.body += piece
+                self.body.write(piece)
                 at += len(piece)
                 self._left -= len(piece)
                 if not self._left:
@@ -82,7 +84,8 @@ class ChunkedBody:
         if match is None:
             raise refused(400, "malformed chunked body: bad chunk size")
         size = int(match[1], 16)
-        if len(self.body) + size > self._limit:
+        self._size += size
+        if self._size > self._limit:
             raise refused(413, f"the request body is larger than {self._limit} bytes, the most that is read")
         self._count(len(match[2] or b""))
         self._left = size

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from io import BytesIO
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
@@ -72,7 +73,8 @@ class Connection(asyncio.Protocol):
         self._held = b""  # received and not used yet, from index _at on
         self._at = 0
         self._request: Request | None = None
-        self._body: bytearray | ChunkedBody | None = None
+        # BytesIO gives its content away without a copy: a large body is in memory once.
+        self._body: BytesIO | ChunkedBody | None = None
         self._body_left = 0
         self._reply: Reply | None = None
         self._task: asyncio.Task[None] | None = None
@@ -195,7 +197,7 @@ class Connection(asyncio.Protocol):
                 self.transport.write(status_line(100) + b"\r\n")
         self._state = _BODY
         self._body_left = length
-        self._body = ChunkedBody(server.max_body_bytes) if length == CHUNKED else bytearray()
+        self._body = ChunkedBody(server.max_body_bytes) if length == CHUNKED else BytesIO()
         self._take_body(data, at)
 
     def _take_body(self, data: bytes, at: int) -> None:
@@ -211,13 +213,13 @@ class Connection(asyncio.Protocol):
         else:
             assert body is not None
             piece = data[at : at + self._body_left]
-            body += piece
+            body.write(piece)
             at += len(piece)
             self._body_left -= len(piece)
             done, content = not self._body_left, body
         if done:
             self._body = None
-            request.body = bytes(content)
+            request.body = content.getvalue()
             self._begin_call(request, data, at)
         else:
             self.deadline = self.server.now + self.server.body_timeout_s

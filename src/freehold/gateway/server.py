@@ -17,6 +17,7 @@ from freehold.gateway.head import HeadReader
 from freehold.gateway.request import Handler
 
 _SWEEP_S = 0.25
+_TLS_CLOSE_S = 5.0  # for a client to agree to the end of a TLS session
 _FORCE_S = 2.0  # for cancelled calls to write their records
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -107,6 +108,7 @@ class Server:
                     sock=sock.dup(),
                     ssl=self._ssl_context,
                     ssl_handshake_timeout=self.header_timeout_s if self._ssl_context else None,
+                    ssl_shutdown_timeout=_TLS_CLOSE_S if self._ssl_context else None,
                     backlog=1024,
                 )
             )

@@ -31,7 +31,7 @@ _FOLD = re.compile(rb"\r\n[ \t]+")
 
 def parse_headers(head: bytes) -> dict[bytes, bytes]:
     """The header lines of a head that the HTTP parser has accepted."""
-    if b"\r\n " in head or b"\r\n\t" in head:  # obsolete line folding
+    if head.find(b"\r\n ") >= 0 or head.find(b"\r\n\t") >= 0:  # obsolete line folding
         head = _FOLD.sub(b" ", head)
     headers: dict[bytes, bytes] = {}
     for line in head.split(b"\r\n")[1:]:
@@ -91,8 +91,6 @@ class Reply:
 
     def header(self, name: bytes) -> bytes:
         """One header's first value, b"" where there is none. `name` in lower case. For the few that every call asks for."""
-        if self._headers is not None:
-            return self._headers.get(name, b"")
         if not self._lower:
             self._lower = self.head.lower()
         at = self._lower.find(b"\r\n%b:" % name)

@@ -4,6 +4,8 @@ Rules that hold for all of them:
 - Order is meaning: messages, parts and tools keep the order in which they came (provider prompt caches depend on it).
 - `extras` holds the source dialect's own fields that have no word here, as raw JSON. Only the same dialect writes them
   back; another one names them in its `dropped` list.
+- `spelling` is how the source wrote what its dialect can write in two ways ("max_tokens", a bare string, null). It holds
+  nothing that the canonical form lacks; the same dialect reads it, no other one does, and it is never named in `dropped`.
 - Tool arguments stay the JSON text that the model or client wrote; nobody re-serialises them on the way.
 - Raw values are JSON bytes: `msgspec.Raw`.
 """
@@ -39,6 +41,7 @@ class Media(Struct):
 class Part(Struct, tag_field="part", kw_only=True):
     cache: CacheMark | None = None
     extras: Extras = field(default_factory=dict)
+    spelling: dict[str, str] = field(default_factory=dict)
 
 
 class Text(Part, tag="text", kw_only=True):
@@ -109,6 +112,7 @@ class Message(Struct, kw_only=True):
     plain: bool = False  # the content was a bare string, not a list of parts
     name: str = ""
     extras: Extras = field(default_factory=dict)
+    spelling: dict[str, str] = field(default_factory=dict)
 
 
 class Tool(Struct, kw_only=True):
@@ -121,6 +125,7 @@ class Tool(Struct, kw_only=True):
     cache: CacheMark | None = None
     raw: Raw | None = None
     extras: Extras = field(default_factory=dict)
+    spelling: dict[str, str] = field(default_factory=dict)
 
 
 class ToolChoice(Struct, kw_only=True):
@@ -138,6 +143,7 @@ class OutputFormat(Struct, kw_only=True):
     strict: bool | None = None
     description: str | None = None
     extras: Extras = field(default_factory=dict)
+    spelling: dict[str, str] = field(default_factory=dict)
 
 
 class Reasoning(Struct, kw_only=True):
@@ -180,8 +186,6 @@ class ChatRequest(Struct, kw_only=True):
     stream: bool | None = None
     include_usage: bool | None = None  # OpenAI's stream_options.include_usage
     extras: Extras = field(default_factory=dict)
-    # How the source wrote what its dialect can write in two ways ("max_tokens", a bare string, null). Holds no content,
-    # is read by the same dialect only, and is never named in `dropped`.
     spelling: dict[str, str] = field(default_factory=dict)
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from freehold.base.errors import InvalidRequest
-from freehold.wire.chat import CacheMark, Image, Media, Opaque, Refusal, Text, Thinking, ToolResult, ToolUse
+from freehold.wire.chat import CacheMark, Image, Media, Refusal, Text, Thinking, ToolResult, ToolUse
 from freehold.wire.dialect import Quirks
 
 from .bodies import ALWAYS, DIALECT, decoded, dump, encoded, opened
@@ -326,9 +326,28 @@ def test_another_makers_signature_is_never_taken_for_anthropics() -> None:
         {"type": "reasoning.encrypted", "data": "o", "format": "openai-responses-v1"},
     ]
     parts = decoded(messages=[{"role": "assistant", "content": "x", "reasoning_details": details}]).messages[0].parts
-    assert isinstance(parts[0], Thinking)
-    assert parts[0].signature == ""
-    assert isinstance(parts[1], Opaque)
+    held = [(part.text, part.signature, part.redacted) for part in parts if isinstance(part, Thinking)]
+    assert held == [("hm", "", ""), ("", "", "")]
+
+
+def test_nothing_that_only_repeats_or_spells_is_left_in_extras() -> None:
+    """Another dialect names extras as dropped: a client must not read there that its thinking or cache mark was."""
+    details = [{"type": "reasoning.text", "text": "hm", "signature": "s", "format": "anthropic-claude-v1", "index": 0}]
+    assistant = {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "reasoning": "hm",
+        "reasoning_content": "hm",
+        "reasoning_details": details,
+        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+        "cache_control": {"type": "ephemeral"},
+    }
+    request = decoded(messages=[assistant], stop="x", max_tokens=5, temperature=None, tool_choice="any")
+    assert request.extras == {}
+    assert request.messages[0].extras == {}
+    assert all(part.extras == {} for part in request.messages[0].parts)
+    assert encoded(request)["messages"] == [assistant]
 
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])

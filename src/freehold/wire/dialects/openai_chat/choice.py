@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from freehold.wire.chat import AnyPart, Delta, Event, Finish, PartEnd, PartStart, Refusal, Text, Thinking, ToolUse
-from freehold.wire.dialects.openai_chat.reasoning import detail_in
-from freehold.wire.dialects.openai_chat.words import FINISH_IN, IN, encode, hint, opaque, raw, rest_of
+from freehold.wire.dialects.openai_chat.reasoning import detail_in, detail_members, detail_out
+from freehold.wire.dialects.openai_chat.words import FINISH_IN, IN, encode, opaque, raw, rest_of, text_of
 
 _CHOICE_WORDS = frozenset(("index", "delta", "message", "finish_reason", "logprobs", "text"))
 
@@ -118,7 +118,7 @@ class ChoiceReader:
             texts = [inner] if isinstance(inner, str) else [t["text"] for t in inner if isinstance(t, dict) and "text" in t]
             joined = "".join(text for text in texts if isinstance(text, str))
             if joined:
-                self._text(Thinking(extras={IN: hint("content")}), joined, events, "content")
+                self._text(Thinking(spelling={IN: "content"}), joined, events, "content")
         elif isinstance(kind, str):
             self._whole(opaque(kind, item, "content_parts"), events)
 
@@ -138,26 +138,29 @@ class ChoiceReader:
         for key in ("reasoning_content", "reasoning"):
             text = delta.get(key)
             if isinstance(text, str) and text:
-                self._text(Thinking(extras={IN: hint(key)}), text, events, key)
+                self._text(Thinking(spelling={IN: key}), text, events, key)
                 return
 
-    def _detail(self, part: AnyPart, events: list[Event]) -> None:
-        if not isinstance(part, Thinking) or part.redacted:
+    def _detail(self, part: Thinking, events: list[Event]) -> None:
+        members = detail_members(part)
+        if part.redacted:
             self._whole(part, events)
             return
-        text, signature = part.text, part.signature
-        held = part.extras.pop("signature", None)
-        # Items of one index are one block of thinking, until its signature closes it.
-        tag = "details " + b" ".join(bytes(part.extras[key]) for key in ("type", "index") if key in part.extras).decode()
-        part.text = part.signature = ""
+        if members["type"] == "reasoning.encrypted":  # another maker's: nothing that another dialect could show
+            self._whole(opaque(members["type"], detail_out(part), "reasoning_details"), events)
+            return
+        text, signature, foreign = part.text, part.signature, members.pop("signature", None)
         for empty in ("text", "summary"):
-            part.extras.pop(empty, None)
-        number = self._ensure(part, tag, events)
-        foreign = {"signature": held} if held is not None and bytes(held) not in (b'""', b"null") else {}
-        if text or signature or foreign:
-            events.append(Delta(choice=self.index, part=number, text=text, signature=signature, extras=foreign))
+            members.pop(empty, None)
+        part.text = part.signature = ""
+        part.spelling["item"] = text_of(members)
+        # Items of one index are one block of thinking, until its signature ends it.
+        number = self._ensure(part, f"details {members['type']} {members.get('index')}", events)
+        extras = {"signature": raw(foreign)} if foreign else {}
+        if text or signature or extras:
+            events.append(Delta(choice=self.index, part=number, text=text, signature=signature, extras=extras))
         if signature:
-            self.close_part(events)  # a signature ends its block
+            self.close_part(events)
 
     # --- tool calls -------------------------------------------------------------
 
@@ -182,7 +185,7 @@ class ChoiceReader:
         if part is None:
             part = ToolUse(id=call_id, name="", extras=rest_of(call, frozenset(("index", "id", "type", "function"))))
             if slot == -1:
-                part.extras[IN] = hint("function_call")
+                part.spelling[IN] = "function_call"
         part.id = part.id or call_id
         part.name = part.name or name
         part.arguments += text

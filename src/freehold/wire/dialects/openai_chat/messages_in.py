@@ -28,8 +28,8 @@ from freehold.wire.chat import (
     ToolResult,
     ToolUse,
 )
-from freehold.wire.dialects.openai_chat.reasoning import thinking_blocks_in, thinking_details_in
-from freehold.wire.dialects.openai_chat.words import CACHE_AT, IN, INNER, decode_any, has_hint, hint, opaque, raw, rest_of
+from freehold.wire.dialects.openai_chat.reasoning import thinking_blocks_in, thinking_details_in, thinking_text
+from freehold.wire.dialects.openai_chat.words import CACHE_AT, IN, INNER, decode_any, opaque, raw, rest_of, text_of
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -93,14 +93,18 @@ def _message(item: dict[str, Any], path: str, number: int, legacy_ids: dict[str,
     mark = cache_mark(rest.get("cache_control"))
     if mark is not None and message.parts and message.parts[-1].cache is None:
         message.parts[-1].cache = mark
-        message.parts[-1].extras[CACHE_AT] = hint("message")
+        message.parts[-1].spelling[CACHE_AT] = "message"
+        del rest["cache_control"]
     for key, value in rest.items():
-        message.extras[key] = raw(value)
+        if value is None:
+            message.spelling[key] = "null"
+        else:
+            message.extras[key] = raw(value)
     return message
 
 
 def _content(message: Message, item: dict[str, Any], path: str) -> None:
-    """`content` as parts. null, absent and [] differ only in the hint left in the message's extras."""
+    """`content` as parts. null, absent and [] differ only in the spelling."""
     content = item.get("content")
     if isinstance(content, str):
         message.plain = True
@@ -108,11 +112,11 @@ def _content(message: Message, item: dict[str, Any], path: str) -> None:
     elif isinstance(content, list):
         message.parts.extend(_part(part, f"{path}.content[{i}]") for i, part in enumerate(content))
         if not content:
-            message.extras["content"] = Raw(b"[]")
+            message.spelling["content"] = "empty"
     elif content is not None:
         raise _wrong(f"{path}.content", "a string or an array of parts", content)
     elif "content" in item:
-        message.extras["content"] = Raw(b"null")
+        message.spelling["content"] = "null"
     elif message.role != "assistant":
         raise _wrong(f"{path}.content", "a string or an array of parts", None)
 
@@ -121,7 +125,7 @@ def _tool_result(
     message: Message, item: dict[str, Any], rest: dict[str, Any], path: str, legacy: bool, legacy_ids: dict[str, str]
 ) -> None:
     if legacy:
-        message.extras["role"] = Raw(b'"function"')
+        message.spelling["role"] = "function"
         call_id = legacy_ids.get(message.name, "call_0")
     else:
         call_id = _string(item, "tool_call_id", path)
@@ -133,7 +137,7 @@ def _tool_result(
 def _assistant(
     message: Message, item: dict[str, Any], rest: dict[str, Any], path: str, number: int, legacy_ids: dict[str, str]
 ) -> None:
-    message.parts.extend(_thinking(rest))
+    message.parts.extend(_thinking(message, rest))
     _content(message, item, path)
     refusal = rest.get("refusal")
     if isinstance(refusal, str) and refusal:
@@ -152,33 +156,36 @@ def _assistant(
         name = _string(call, "name", f"{path}.function_call")
         arguments = _string(call, "arguments", f"{path}.function_call")
         legacy_ids[name] = f"call_{number}"
-        message.parts.append(ToolUse(id=legacy_ids[name], name=name, arguments=arguments, extras={IN: hint("function_call")}))
+        message.parts.append(ToolUse(id=legacy_ids[name], name=name, arguments=arguments, spelling={IN: "function_call"}))
         del rest["function_call"]
 
 
-def _thinking(rest: dict[str, Any]) -> list[AnyPart]:
-    """The thinking of an earlier turn, from the best spelling present; the others stay as they came."""
-    parts = thinking_details_in(rest.get("reasoning_details"))
-    if parts:
-        del rest["reasoning_details"]
-        return parts
-    blocks = thinking_blocks_in(rest.get("thinking_blocks"))
-    if blocks:
-        del rest["thinking_blocks"]
-        return blocks
+def _thinking(message: Message, rest: dict[str, Any]) -> list[AnyPart]:
+    """The thinking of an earlier turn, from the best spelling present. Bare text that repeats it is only noted."""
+    parts: list[AnyPart] = []
+    for key, decode in (("reasoning_details", thinking_details_in), ("thinking_blocks", thinking_blocks_in)):
+        parts = decode(rest.get(key))
+        if parts:
+            del rest[key]
+            break
     for key in ("reasoning_content", "reasoning"):
         text = rest.get(key)
-        if isinstance(text, str) and text:
+        if not isinstance(text, str) or not text:
+            continue
+        if not parts:
+            parts = [Thinking(text=text, spelling={IN: key})]
             del rest[key]
-            return [Thinking(text=text, extras={IN: hint(key)})]
-    return []
+        elif text == thinking_text(parts):
+            message.spelling[key] = "same"
+            del rest[key]
+    return parts
 
 
 def _tool_call(call: Any, path: str) -> AnyPart:
     if not isinstance(call, dict):
         raise _wrong(path, "an object", call)
     kind = call.get("type", "function")
-    if kind != "function" or has_hint(call):
+    if kind != "function":
         return opaque(f"{kind} tool call", call, "tool_calls")
     function = call.get("function")
     if not isinstance(function, dict):
@@ -190,10 +197,10 @@ def _tool_call(call: Any, path: str) -> AnyPart:
         extras=rest_of(call, frozenset(("id", "type", "function"))),
     )
     if "type" not in call:
-        part.extras[IN] = hint("untyped")
+        part.spelling[IN] = "untyped"
     inner = {key: value for key, value in function.items() if key not in ("name", "arguments")}
     if inner:
-        part.extras[INNER] = raw(inner)
+        part.spelling[INNER] = text_of(inner)
     part.cache = _take_mark(part.extras)
     return part
 
@@ -224,21 +231,20 @@ def _part(item: Any, path: str) -> AnyPart:
         raise _wrong(path, "an object", item)
     kind = _string(item, "type", path)
     part: AnyPart | None = None
-    if not has_hint(item):
-        if kind == "text":
-            part = Text(text=_string(item, "text", path))
-        elif kind == "image_url":
-            part = _image(item.get(kind), f"{path}.image_url")
-        elif kind == "file":
-            part = _file(item.get(kind), f"{path}.file")
-        elif kind in ("file_url", "document_url"):
-            part = _document(item.get(kind), kind)
-        elif kind == "input_audio":
-            part = _audio(item.get(kind))
-        elif kind == "refusal":
-            part = Refusal(text=_string(item, "refusal", path), extras={IN: hint("content")})
-        elif kind == "thinking":
-            part = _mistral_thinking(item.get(kind))
+    if kind == "text":
+        part = Text(text=_string(item, "text", path))
+    elif kind == "image_url":
+        part = _image(item.get(kind), f"{path}.image_url")
+    elif kind == "file":
+        part = _file(item.get(kind), f"{path}.file")
+    elif kind in ("file_url", "document_url"):
+        part = _document(item.get(kind), kind)
+    elif kind == "input_audio":
+        part = _audio(item.get(kind))
+    elif kind == "refusal":
+        part = Refusal(text=_string(item, "refusal", path), spelling={IN: "content"})
+    elif kind == "thinking":
+        part = _mistral_thinking(item.get(kind))
     if part is None:
         return opaque(kind, item)
     part.extras.update(rest_of(item, frozenset(("type", kind))))
@@ -256,7 +262,7 @@ def media_of(url: str) -> Media:
 
 def _image(value: Any, path: str) -> AnyPart | None:
     if isinstance(value, str):  # Mistral's short form
-        return Image(media=media_of(value), extras={IN: hint("string")})
+        return Image(media=media_of(value), spelling={IN: "string"})
     if not isinstance(value, dict):
         raise _wrong(path, "an object", value)
     media = media_of(_string(value, "url", path))
@@ -266,7 +272,7 @@ def _image(value: Any, path: str) -> AnyPart | None:
     part = Image(media=media, detail=detail)
     inner = {key: member for key, member in value.items() if key not in ("url", "detail")}
     if inner:
-        part.extras[INNER] = raw(inner)
+        part.spelling[INNER] = text_of(inner)
     return part
 
 
@@ -288,24 +294,24 @@ def _file(value: Any, path: str) -> AnyPart | None:
     name = value.get("filename", "")
     if not isinstance(name, str) or ("filename" in value and not name):
         return None
-    part = File(media=media, name=name, extras={} if key != "file_url" else {IN: hint("file.file_url")})
+    part = File(media=media, name=name, spelling={IN: "file.file_url"} if key == "file_url" else {})
     inner = {member: held for member, held in value.items() if member not in (key, "filename")}
     if inner:
-        part.extras[INNER] = raw(inner)
+        part.spelling[INNER] = text_of(inner)
     return part
 
 
 def _document(value: Any, kind: str) -> AnyPart | None:
     """Perplexity's {"file_url": {"url": URL or bare base64}} and Mistral's {"document_url": URL}."""
     if kind == "document_url":
-        return File(media=media_of(value), extras={IN: hint(kind)}) if isinstance(value, str) else None
+        return File(media=media_of(value), spelling={IN: kind}) if isinstance(value, str) else None
     url = value.get("url") if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(url, str):
         return None
     media = media_of(url)
     if media.kind == "url" and "://" not in url and not url.startswith("data:"):
         media = Media(kind="base64", value=url)
-    return File(media=media, extras={IN: hint(kind)})
+    return File(media=media, spelling={IN: kind})
 
 
 def _audio(value: Any) -> AnyPart | None:
@@ -324,4 +330,4 @@ def _mistral_thinking(value: Any) -> AnyPart | None:
     chunk = value[0]
     if chunk.keys() != {"type", "text"} or chunk["type"] != "text" or not isinstance(chunk["text"], str):
         return None
-    return Thinking(text=chunk["text"], extras={IN: hint("content")})
+    return Thinking(text=chunk["text"], spelling={IN: "content"})

@@ -31,8 +31,8 @@ from freehold.wire.chat import (
     ToolUse,
 )
 from freehold.wire.dialect import Quirks
-from freehold.wire.dialects.openai_chat.reasoning import block_out, detail_out
-from freehold.wire.dialects.openai_chat.words import CACHE_AT, IN, INNER, NAME, decode_any, hint_of
+from freehold.wire.dialects.openai_chat.reasoning import block_out, detail_out, new_detail, thinking_text
+from freehold.wire.dialects.openai_chat.words import CACHE_AT, IN, INNER, NAME, decode_any
 
 _JOINT = {"system": "\n\n", "assistant": "", "tool": "\n"}
 _AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
@@ -64,7 +64,7 @@ class MessageEncoder:
         parts, plain = message.parts, message.plain
         if message.role == "tool" and len(parts) == 1 and isinstance(parts[0], ToolResult):
             result = parts[0]
-            if "role" not in message.extras:
+            if "role" not in message.spelling:
                 item["tool_call_id"] = result.call_id
             parts, plain = result.parts, result.plain
         fields: dict[str, Any] = {}
@@ -77,8 +77,18 @@ class MessageEncoder:
                 item["content"] = [self.part(p, f"{path}.content[{i}]") for i, p in enumerate(content)]
         if message.name:
             item["name"] = message.name
-        # Under a name that parts fill, an extra only says how their absence was written.
-        return {**message.extras, **item, **fields, **({"role": message.extras["role"]} if "role" in message.extras else {})}
+        if message.parts and message.parts[-1].cache is not None and CACHE_AT in message.parts[-1].spelling:
+            item["cache_control"] = cache_out(message.parts[-1].cache)
+        # Under a name that parts fill, an extra or a spelling only says how their absence was written.
+        item = {**message.extras, **item, **fields}
+        for key, how in message.spelling.items():
+            if key == "role":
+                item["role"] = how
+            elif how == "same":
+                item[key] = thinking_text(parts)
+            else:
+                item.setdefault(key, None if how == "null" else [])
+        return item
 
     # --- from another dialect --------------------------------------------------
 
@@ -152,7 +162,7 @@ class MessageEncoder:
         if not thinking:
             return
         if self._quirks.reasoning == "reasoning_object":
-            item["reasoning_details"] = [detail_out(part, index) for index, part in enumerate(thinking)]
+            item["reasoning_details"] = [new_detail(part, index) for index, part in enumerate(thinking)]
         elif self._quirks.reasoning == "thinking_object" and any(part.text for part in thinking):
             item["reasoning_content"] = "".join(part.text for part in thinking)
         else:
@@ -176,8 +186,9 @@ class MessageEncoder:
                 raise Unsupported(f"{path} is {part.kind!r}, which this target cannot carry; remove it", param=path)
             return part.raw
         item = self._body(part, path)
-        item.update((key, value) for key, value in part.extras.items() if self._own and not key.startswith("~"))
-        if CACHE_AT not in part.extras:
+        if self._own:
+            item.update(part.extras)
+        if not (self._own and CACHE_AT in part.spelling):
             self._mark(item, part.cache)
         return item
 
@@ -190,8 +201,11 @@ class MessageEncoder:
             self.dropped["cache_control"] = None
 
     def _body(self, part: AnyPart, path: str) -> dict[str, Any]:
-        where = hint_of(part.extras, IN)
-        inner: dict[str, Any] = decode_any(part.extras[INNER]) if INNER in part.extras else {}
+        where = ""
+        inner: dict[str, Any] = {}
+        if self._own:  # another dialect's spelling is its own
+            where = part.spelling.get(IN, "")
+            inner = decode_any(part.spelling[INNER]) if INNER in part.spelling else {}
         if isinstance(part, Text):
             return {"type": "text", "text": part.text}
         if isinstance(part, Image):
@@ -245,7 +259,7 @@ class MessageEncoder:
 
 def _field_of(part: AnyPart, fields: dict[str, Any]) -> bool:
     """Put a part that its message holds in a field of its own there. False for content."""
-    where = hint_of(part.extras, IN)
+    where = part.spelling.get(IN, "")
     if isinstance(part, ToolUse):
         if where == "function_call":
             fields["function_call"] = {"name": part.name, "arguments": part.arguments}
@@ -253,8 +267,7 @@ def _field_of(part: AnyPart, fields: dict[str, Any]) -> bool:
         fields.setdefault("tool_calls", []).append(_own_call(part, where))
     elif isinstance(part, Thinking) and where != "content":
         if where == "reasoning_details":
-            held = fields.setdefault("reasoning_details", [])
-            held.append(detail_out(part, len(held)))
+            fields.setdefault("reasoning_details", []).append(detail_out(part))
         elif where == "thinking_blocks":
             fields.setdefault("thinking_blocks", []).append(block_out(part))
         else:
@@ -272,12 +285,12 @@ def _field_of(part: AnyPart, fields: dict[str, Any]) -> bool:
 
 
 def _own_call(part: ToolUse, where: str) -> dict[str, Any]:
-    inner: dict[str, Any] = decode_any(part.extras[INNER]) if INNER in part.extras else {}
+    inner: dict[str, Any] = decode_any(part.spelling[INNER]) if INNER in part.spelling else {}
     call: dict[str, Any] = {"id": part.id, "function": {"name": part.name, "arguments": part.arguments, **inner}}
     if where != "untyped":
         call["type"] = "function"
-    call.update((key, value) for key, value in part.extras.items() if not key.startswith("~"))
-    if part.cache is not None and CACHE_AT not in part.extras:
+    call.update(part.extras)
+    if part.cache is not None and CACHE_AT not in part.spelling:
         call["cache_control"] = cache_out(part.cache)
     return call
 

@@ -3,72 +3,83 @@
 
 Signatures must survive a turn through a client that only speaks chat completions: we write `reasoning_details` to it and
 read either spelling back. A signature or encrypted text in another maker's format than Anthropic's is never presented as
-one of Anthropic's: it stays this dialect's own (Opaque, or raw in the part's extras).
+one of Anthropic's: it stays in the part's spelling, and others see unsigned thinking.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw
-
 from freehold.wire.chat import AnyPart, Thinking
-from freehold.wire.dialects.openai_chat.words import ANTHROPIC_FORMAT, IN, decode_any, has_hint, hint, hint_of, opaque, raw
+from freehold.wire.dialects.openai_chat.words import ANTHROPIC_FORMAT, IN, decode_any, text_of
 
 _ANTHROPICS = (ANTHROPIC_FORMAT, None)  # older clients leave the format out
+_KINDS = ("reasoning.text", "reasoning.summary", "reasoning.encrypted")
 
 
-def detail_in(item: Any) -> AnyPart | None:
+_TEXT_IN = {"reasoning.text": "text", "reasoning.summary": "summary", "reasoning.encrypted": "data"}
+_ITEM = "item"  # in a part's spelling: the item's members that have no word, as JSON text
+
+
+def detail_in(item: Any) -> Thinking | None:
     """One item of `reasoning_details`; None where it isn't one."""
-    if not isinstance(item, dict) or has_hint(item) or not isinstance(item.get("type"), str):
+    if not isinstance(item, dict) or item.get("type") not in _KINDS or not isinstance(item.get("signature"), str | None):
         return None
-    kind = item["type"]
+    taken = _TEXT_IN[item["type"]]
+    text, signature = item.get(taken, ""), item.get("signature")
+    if not isinstance(text, str):
+        return None
     own = item.get("format") in _ANTHROPICS
-    taken = {"reasoning.text": "text", "reasoning.summary": "summary", "reasoning.encrypted": "data"}.get(kind)
-    text = item.get(taken, "") if taken else None
-    if not isinstance(text, str) or not isinstance(item.get("signature", ""), str | None):
-        return opaque(kind, item, "reasoning_details")
-    if kind == "reasoning.encrypted" and not (own and text):
-        return opaque(kind, item, "reasoning_details")
-    part = Thinking(extras={IN: hint("reasoning_details")})
-    if kind == "reasoning.encrypted":
-        part.redacted = text
-    else:
+    part = Thinking(spelling={IN: "reasoning_details"})
+    if taken != "data":
         part.text = text
-    signature = item.get("signature")
-    if own and signature and not part.redacted:
-        part.signature = signature
+        part.signature = (signature or "") if own else ""
+    elif own:
+        part.redacted = text
     # What we have no word for, and what is present but empty; detail_out puts the words over it.
-    for key, value in item.items():
-        if (key == taken and text) or (key == "signature" and part.signature):
-            continue
-        part.extras[key] = raw(value)
+    worded = {taken} if part.text or part.redacted else set()
+    if part.signature:
+        worded.add("signature")
+    part.spelling[_ITEM] = text_of({key: value for key, value in item.items() if key not in worded})
     return part
 
 
-def detail_out(part: Thinking, index: int) -> dict[str, Any]:
-    """One item of `reasoning_details`. Items read from this dialect come back as they were; `index` is for the others."""
-    if hint_of(part.extras, IN) == "reasoning_details":
-        item: dict[str, Any] = {key: value for key, value in part.extras.items() if not key.startswith("~")}
-    else:
-        item = {"type": "reasoning.encrypted" if part.redacted else "reasoning.text", "format": ANTHROPIC_FORMAT, "index": index}
-    kind = item["type"]
-    if isinstance(kind, Raw):
-        kind = decode_any(kind)
-    if part.redacted:
-        item["data"] = part.redacted
-    elif part.text:
-        item["summary" if kind == "reasoning.summary" else "text"] = part.text
+def detail_members(part: Thinking) -> dict[str, Any]:
+    """The members of a `reasoning_details` item besides its words."""
+    members: dict[str, Any] = decode_any(part.spelling[_ITEM])
+    return members
+
+
+def detail_out(part: Thinking) -> dict[str, Any]:
+    """One item of `reasoning_details` as it came, with the part's words as they are now."""
+    return _worded(detail_members(part), part)
+
+
+def new_detail(part: Thinking, index: int) -> dict[str, Any]:
+    """One item of `reasoning_details` for thinking of another dialect, or of ours in another spelling."""
+    kind = "reasoning.encrypted" if part.redacted else "reasoning.text"
+    return _worded({"type": kind, "format": ANTHROPIC_FORMAT, "index": index}, part)
+
+
+def _worded(item: dict[str, Any], part: Thinking) -> dict[str, Any]:
+    text = part.redacted or part.text
+    if text:
+        item[_TEXT_IN[item["type"]]] = text
     if part.signature:
         item["signature"] = part.signature
     return item
+
+
+def thinking_text(parts: list[AnyPart]) -> str:
+    """What the bare spellings would say."""
+    return "".join(part.text for part in parts if isinstance(part, Thinking))
 
 
 def thinking_details_in(value: Any) -> list[AnyPart]:
     """`reasoning_details` as parts; empty where any item isn't of the known shape (then it travels raw)."""
     if not isinstance(value, list):
         return []
-    parts = [part for item in value if (part := detail_in(item)) is not None]
+    parts: list[AnyPart] = [part for item in value if (part := detail_in(item)) is not None]
     return parts if len(parts) == len(value) else []
 
 
@@ -81,7 +92,7 @@ def thinking_blocks_in(value: Any) -> list[AnyPart]:
         part = _block_in(item) if isinstance(item, dict) else None
         if part is None:
             return []
-        part.extras[IN] = hint("thinking_blocks")
+        part.spelling[IN] = "thinking_blocks"
         parts.append(part)
     return parts
 

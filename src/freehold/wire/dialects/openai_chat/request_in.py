@@ -16,7 +16,7 @@ from freehold.wire.chat import ChatRequest, Extras, OutputFormat, Reasoning, Too
 from freehold.wire.dialect import Peek
 from freehold.wire.dialects.openai_chat.messages_in import cache_mark, decode_messages
 from freehold.wire.dialects.openai_chat.peek import json_type
-from freehold.wire.dialects.openai_chat.words import CACHE_AT, INNER, NAME, encode, has_hint, hint
+from freehold.wire.dialects.openai_chat.words import CACHE_AT, INNER, NAME, encode, text_of
 
 _members = json.Decoder(dict[str, Raw]).decode
 _float, _int, _bool, _str = (json.Decoder(t).decode for t in (float, int, bool, str))
@@ -144,7 +144,7 @@ def _tools(request: ChatRequest, value: Raw, members: dict[str, Raw]) -> None:
 
 def _tool(members: dict[str, Raw], item: Raw, path: str) -> Tool:
     kind = _text(members.get("type"), f"{path}.type")
-    if kind != "function" or has_hint(members):
+    if kind != "function":
         inner = members.get(kind)
         named = _object(inner, f"{path}.{kind}").get("name") if inner is not None and json_type(inner) == "an object" else None
         return Tool(name=kind if named is None else _text(named, f"{path}.{kind}.name"), raw=item)
@@ -157,7 +157,7 @@ def _tool(members: dict[str, Raw], item: Raw, path: str) -> Tool:
         mark = cache_mark(json.decode(member)) if key == "cache_control" else None
         if mark is not None:
             tool.cache = mark
-            tool.extras.pop(CACHE_AT, None)
+            tool.spelling.pop(CACHE_AT, None)
         else:
             tool.extras[key] = member
     return tool
@@ -178,10 +178,10 @@ def _function(members: dict[str, Raw], path: str) -> Tool:
         else:
             if key == "cache_control":
                 tool.cache = cache_mark(json.decode(member))
-                tool.extras[CACHE_AT] = hint("function")
+                tool.spelling[CACHE_AT] = "function"
             inner[key] = member
     if inner:
-        tool.extras[INNER] = Raw(encode(inner))
+        tool.spelling[INNER] = text_of(inner)
     return tool
 
 
@@ -206,7 +206,7 @@ def _tool_choice(request: ChatRequest, value: Raw, members: dict[str, Raw]) -> N
             )
         request.tool_choice = ToolChoice(mode=_MODES[word])  # type: ignore[arg-type]
         if word == "any":
-            request.tool_choice.extras["tool_choice"] = value
+            request.spelling["tool_choice"] = word
         return
     members = _object(value, "tool_choice")
     kind = _text(members.get("type"), "tool_choice.type")
@@ -247,8 +247,8 @@ def _response_format(request: ChatRequest, value: Raw, members: dict[str, Raw]) 
     members = _object(value, "response_format")
     kind = _text(members.get("type"), "response_format.type")
     extras = {key: member for key, member in members.items() if key not in ("type", "json_schema")}
-    if kind != "json_schema" or has_hint(members):
-        if kind not in ("text", "json_object") or has_hint(members):
+    if kind != "json_schema":
+        if kind not in ("text", "json_object"):
             request.extras["response_format"] = value  # a grammar, a regex...: that server's own
             return
         if "json_schema" in members:
@@ -272,7 +272,7 @@ def _response_format(request: ChatRequest, value: Raw, members: dict[str, Raw]) 
         else:
             inner[key] = member
     if inner:
-        output.extras[INNER] = Raw(encode(inner))
+        output.spelling[INNER] = text_of(inner)
     request.output = output
 
 

@@ -16,7 +16,7 @@ from freehold.wire.chat import ChatRequest, Reasoning, Tool, ToolChoice
 from freehold.wire.dialect import Quirks
 from freehold.wire.dialects.openai_chat.messages_out import MessageEncoder, cache_out
 from freehold.wire.dialects.openai_chat.peek import ask_usage, fit
-from freehold.wire.dialects.openai_chat.words import CACHE_AT, INNER, NAME, decode_any, hint_of, raw
+from freehold.wire.dialects.openai_chat.words import CACHE_AT, INNER, NAME, decode_any, raw
 
 _PLAIN = (
     ("temperature", "temperature"),
@@ -102,8 +102,8 @@ def _tools(request: ChatRequest, members: dict[str, Any], quirks: Quirks, droppe
             continue
         item: dict[str, Any] = {"type": "function", "function": _function(tool, own)}
         if own:
-            item.update((key, value) for key, value in tool.extras.items() if not key.startswith("~"))
-        if tool.cache is not None and hint_of(tool.extras, CACHE_AT) != "function":
+            item.update(tool.extras)
+        if tool.cache is not None and tool.spelling.get(CACHE_AT, "") != "function":
             if own or quirks.cache_marks:
                 item["cache_control"] = cache_out(tool.cache)
             else:
@@ -119,8 +119,8 @@ def _function(tool: Tool, own: bool) -> dict[str, Any]:
         function["parameters"] = tool.parameters
     if tool.strict is not None:
         function["strict"] = tool.strict
-    if own and INNER in tool.extras:
-        function.update(decode_any(tool.extras[INNER]))
+    if own and INNER in tool.spelling:
+        function.update(decode_any(tool.spelling[INNER]))
     return function
 
 
@@ -142,7 +142,8 @@ def _own(request: ChatRequest, members: dict[str, Any]) -> None:
     if choice is not None and request.spelling.get("function_call") == "tool_choice":
         members["function_call"] = choice.mode if choice.mode != "tool" else {"name": choice.name}
     elif choice is not None:
-        members["tool_choice"] = _choice(choice)
+        any_word = choice.mode == "required" and request.spelling.get("tool_choice") == "any"
+        members["tool_choice"] = "any" if any_word else _choice(choice)
     if choice is not None:
         members.update(choice.extras)
     if request.reasoning is not None:
@@ -173,11 +174,11 @@ def _format(request: ChatRequest) -> Any:
             "strict": output.strict,
         }
         inner = {key: value for key, value in held.items() if value is not None}
-        if own and INNER in output.extras:
-            inner.update(decode_any(output.extras[INNER]))
+        if own and INNER in output.spelling:
+            inner.update(decode_any(output.spelling[INNER]))
         item["json_schema"] = inner
     if own:
-        item.update((key, value) for key, value in output.extras.items() if not key.startswith("~"))
+        item.update(output.extras)
     return item
 
 

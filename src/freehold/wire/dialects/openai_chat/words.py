@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from msgspec import Raw, json
@@ -14,11 +13,10 @@ NAME: Final = "openai_chat"
 decode_any = json.Decoder().decode
 encode = json.Encoder().encode
 
-# Part-level spelling hints live in `Part.extras` under keys that start with "~" (a wire key that does makes its part
-# Opaque, so the two never meet). They hold no content.
-IN: Final = "~in"  # which field a part was written in, where it is not the usual one
-INNER: Final = "~inner"  # the members that a part's inner object had besides those with a word
-CACHE_AT: Final = "~cache"  # the cache mark was written on the message, or inside the function
+# Keys of `spelling`.
+IN: Final = "in"  # the field that a part was written in, where it is not the usual one
+INNER: Final = "inner"  # the members of an inner object that have no word, as JSON text
+CACHE_AT: Final = "cache"  # the cache mark was written on the message, or inside the function
 
 FINISH_IN: Final[dict[str, FinishReason]] = {
     "stop": "stop",
@@ -60,24 +58,14 @@ def raw(value: Any) -> Raw:
     return Raw(encode(value))
 
 
+def text_of(value: Any) -> str:
+    """A value as JSON text, to be kept in `spelling`."""
+    return encode(value).decode()
+
+
 def opaque(kind: str, value: Any, field: str = "") -> Opaque:
     """Content that only this dialect carries; `field` is the message's field that holds it, "" for its content."""
-    return Opaque(dialect=NAME, kind=kind, raw=raw(value), extras={IN: hint(field)} if field else {})
-
-
-def hint(value: str) -> Raw:
-    return Raw(b'"' + value.encode() + b'"')
-
-
-def hint_of(extras: Extras, key: str) -> str:
-    """A spelling hint's text, "" where unset."""
-    held = extras.get(key)
-    return "" if held is None else bytes(held)[1:-1].decode()
-
-
-def has_hint(members: Iterable[str]) -> bool:
-    """Do wire keys look like our hints? Then the thing is carried whole, as Opaque or raw."""
-    return any(key.startswith("~") for key in members)
+    return Opaque(dialect=NAME, kind=kind, raw=raw(value), spelling={IN: field} if field else {})
 
 
 def rest_of(value: dict[str, Any], known: frozenset[str]) -> Extras:

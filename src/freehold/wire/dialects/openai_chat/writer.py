@@ -30,9 +30,9 @@ from freehold.wire.chat import (
     UsageReport,
 )
 from freehold.wire.dialect import WriterOptions
-from freehold.wire.dialects.openai_chat.reasoning import detail_out
+from freehold.wire.dialects.openai_chat.reasoning import detail_out, new_detail
 from freehold.wire.dialects.openai_chat.usage import write_usage
-from freehold.wire.dialects.openai_chat.words import FINISH_IN, FINISH_OUT, IN, NAME, decode_any, encode, hint_of
+from freehold.wire.dialects.openai_chat.words import FINISH_IN, FINISH_OUT, IN, NAME, decode_any, encode
 from freehold.wire.fold import Fold
 
 _BARE = ("reasoning_content", "reasoning", "content")  # spellings of thinking that have no signature
@@ -138,7 +138,7 @@ class StreamWriter:
             self._chunk(event.choice, _opaque_fields([body]), out)
 
     def _tool(self, event: PartStart, body: ToolUse, out: list[bytes]) -> None:
-        if hint_of(body.extras, IN) == "function_call":
+        if _field_of(body, self._own) == "function_call":
             self._tools[event.choice, event.part] = [-1, len(body.arguments)]
             self._chunk(event.choice, {"function_call": {"name": body.name, "arguments": body.arguments}}, out)
             return
@@ -152,14 +152,14 @@ class StreamWriter:
             "function": {"name": body.name, "arguments": body.arguments},
         }
         if self._own:
-            call.update((k, v) for k, v in body.extras.items() if not k.startswith("~"))
+            call.update(body.extras)
         self._chunk(event.choice, {"tool_calls": [call]}, out)
 
     def _thinking(self, event: PartStart, body: Thinking, out: list[bytes]) -> None:
-        if hint_of(body.extras, IN) not in _BARE:
+        if _field_of(body, self._own) not in _BARE:
             self._details[event.choice, event.part] = sum(1 for choice, _ in self._details if choice == event.choice)
         if body.text or body.signature or body.redacted:
-            piece = Thinking(text=body.text, signature=body.signature, redacted=body.redacted, extras=body.extras)
+            piece = Thinking(text=body.text, signature=body.signature, redacted=body.redacted, spelling=body.spelling)
             self._chunk(event.choice, self._thinking_fields(event.choice, event.part, piece), out)
 
     def _thinking_fields(self, choice: int, part: int, piece: Thinking) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class StreamWriter:
             fields["reasoning_content"] = piece.text
         index = self._details.get((choice, part))
         if index is not None:
-            fields["reasoning_details"] = [detail_out(piece, index)]
+            fields["reasoning_details"] = [_detail(piece, index, self._own)]
         return fields
 
     def _delta(self, event: Delta, out: list[bytes]) -> None:
@@ -187,8 +187,7 @@ class StreamWriter:
                 tool[1] += len(event.text)
                 self._arguments(event.choice, tool[0], event.text, out)
         elif isinstance(body, Thinking):
-            extras = {**body.extras, **(event.extras if self._own else {})}
-            piece = Thinking(text=event.text, signature=event.signature, extras=extras)
+            piece = Thinking(text=event.text, signature=event.signature, extras=event.extras, spelling=body.spelling)
             fields = self._thinking_fields(event.choice, event.part, piece)
             if fields:
                 self._chunk(event.choice, fields, out)
@@ -280,16 +279,16 @@ def _message(choice: Choice, own: bool) -> dict[str, Any]:
         text = "".join(part.text for part in thinking)
         if text:
             message["reasoning_content"] = text
-    details = _details(choice.parts)
+    details = _details(choice.parts, own)
     if details:
         message["reasoning_details"] = details
     calls = []
     for part in choice.parts:
-        if isinstance(part, ToolUse) and hint_of(part.extras, IN) == "function_call":
+        if isinstance(part, ToolUse) and _field_of(part, own) == "function_call":
             message["function_call"] = {"name": part.name, "arguments": part.arguments or "{}"}
         elif isinstance(part, ToolUse):
             function = {"name": part.name, "arguments": part.arguments or "{}"}
-            extras = {k: v for k, v in part.extras.items() if not k.startswith("~")} if own else {}
+            extras = part.extras if own else {}
             calls.append({"id": part.id, "type": "function", "function": function, **extras})
     if calls:
         message["tool_calls"] = calls
@@ -301,26 +300,38 @@ def _message(choice: Choice, own: bool) -> dict[str, Any]:
     return message
 
 
-def _details(parts: list[AnyPart]) -> list[Any]:
+def _field_of(part: AnyPart, own: bool) -> str:
+    """The field that a part of this dialect was read from. Another dialect's spelling is its own."""
+    return part.spelling.get(IN, "") if own else ""
+
+
+def _detail(part: Thinking, index: int, own: bool) -> dict[str, Any]:
+    """Thinking, or a piece of it, as an item of `reasoning_details`."""
+    if _field_of(part, own) != "reasoning_details":
+        return new_detail(part, index)
+    return {**detail_out(part), **part.extras}
+
+
+def _details(parts: list[AnyPart], own: bool) -> list[Any]:
     """`reasoning_details`: thinking that may be signed and other makers' items, in the order in which they came."""
     details: list[Any] = []
     for part in parts:
-        if isinstance(part, Thinking) and hint_of(part.extras, IN) not in _BARE:
-            details.append(detail_out(part, len(details)))
+        if isinstance(part, Thinking) and _field_of(part, own) not in _BARE:
+            details.append(_detail(part, len(details), own))
         elif _is_detail(part):
             details.append(part.raw)  # type: ignore[union-attr]
     return details
 
 
 def _is_detail(part: AnyPart) -> bool:
-    return isinstance(part, Opaque) and part.dialect == NAME and hint_of(part.extras, IN) == "reasoning_details"
+    return isinstance(part, Opaque) and part.dialect == NAME and part.spelling.get(IN, "") == "reasoning_details"
 
 
 def _opaque_fields(parts: list[Opaque]) -> dict[str, Any]:
     """This dialect's own parts in the fields they came from. Content parts of servers' own kinds have no field here."""
     fields: dict[str, Any] = {}
     for part in parts:
-        field = hint_of(part.extras, IN)
+        field = part.spelling.get(IN, "")
         if field == "audio":
             fields["audio"] = part.raw
         elif field:
