@@ -166,7 +166,7 @@ def _anthropic(body: dict[str, Any], out: Ask) -> None:
     out.knob("max_tokens", body.get("max_tokens"))
     out.knob("stop", body.get("stop_sequences"))
     choice = body.get("tool_choice") or {}
-    mode = {"any": "required", "auto": None}.get(choice.get("type"), choice.get("type"))
+    mode = {"any": "required", "auto": None}.get(str(choice.get("type")), choice.get("type"))
     out.knob("tool_choice", (mode, choice["name"]) if mode == "tool" else (mode,) if mode else None)
     if choice.get("disable_parallel_tool_use"):
         out.knob("one_tool_at_a_time", True)

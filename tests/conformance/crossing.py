@@ -24,7 +24,7 @@ from tests.traffic import Recorded
 # A model of the provider that is asked: encoders look at its name.
 MODELS = {"chat/completions": "gpt-5.1", "messages": "claude-sonnet-4-5"}
 
-_ANTHROPIC_STREAM = (
+_ANTHROPIC_STREAM: tuple[tuple[str, dict[str, Any]], ...] = (
     ("message_start", {"message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
       "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 3, "output_tokens": 1}}}),
     ("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),

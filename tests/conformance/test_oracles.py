@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_streamed_calls_under_one_number_are_kept_apart_by_their_ids() -> None:
     assert [call.id for call in content("chat/completions", True, chunks).calls] == ["a", "b"]
 
 
-OPENAI = {
+OPENAI: dict[str, Any] = {
     "messages": [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Weather?"},
@@ -105,7 +106,7 @@ OPENAI = {
     "max_tokens": 9,
     "stop": "END",
 }
-ANTHROPIC = {
+ANTHROPIC: dict[str, Any] = {
     "system": [{"type": "text", "text": "Be brief."}],
     "messages": [
         {"role": "user", "content": [{"type": "text", "text": "Weather?"}]},

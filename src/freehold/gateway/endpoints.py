@@ -110,4 +110,5 @@ def _dialect_of(request: Request | None) -> Dialect:
 
 
 def _no_path(request: Request) -> str:
-    return f"There is no {request.method} {request.path[:200]} here. Model calls go to: {', '.join(p for p in ENDPOINTS if p[:3] == '/v1')}."
+    calls = ", ".join(path for path in ENDPOINTS if path.startswith("/v1"))
+    return f"There is no {request.method} {request.path[:200]} here. Model calls go to: {calls}."

@@ -16,7 +16,7 @@ from freehold.wire.chat import Failure
 from freehold.wire.dialect import Relay, WriterOptions
 from freehold.wire.translate import Translation
 
-HOLD_BYTES = 128 * 1024  # a whole reply up to this size is held until it is complete: it gets a cost header and can still fail over
+HOLD_BYTES = 128 * 1024  # a whole reply up to this size is held until complete: it gets a cost header and can still fail over
 _ERROR_BYTES = 64 * 1024  # how much of an upstream's error body is read
 _BACKOFF_S = 0.1
 
@@ -200,9 +200,8 @@ def _failed(failure: Failure, target: Target) -> UpstreamError:
 async def _refusal(reply: Reply, target: Target) -> UpstreamRefused:
     """An error reply, read to a bound and put in canonical form."""
     if reply.status < 400:
-        return UpstreamRefused(
-            f"Target {target.label!r} answered with a redirect ({reply.status}), which is not followed: check its base_url.", status=502
-        )
+        message = f"Target {target.label!r} answered with a redirect ({reply.status}), which is not followed: check its base_url."
+        return UpstreamRefused(message, status=502)
     body = bytearray()
     try:
         while len(body) < _ERROR_BYTES and (chunk := await reply.read()):

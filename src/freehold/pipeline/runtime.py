@@ -112,8 +112,9 @@ class Snapshot:
         shown = name if len(name) <= 100 else name[:100] + "..."
         near = difflib.get_close_matches(name[:100], self.model_names(), n=3, cutoff=0.6)
         if not near and "/" not in name:
-            near = [f"{p.name}/{name}" for p in self.providers.values() if p.price_id and pricebook.find(p.price_id, name[:100])][:3]
-        hint = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else "GET /v1/models lists the models you can ask for."
+            known = (p.name for p in self.providers.values() if p.price_id and pricebook.find(p.price_id, name[:100]))
+            near = [f"{provider}/{name}" for provider in known][:3]
+        hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "GET /v1/models lists the models you can ask for."
         return f"The model {shown!r} does not exist here. {hint}"
 
     def model_names(self) -> list[str]:

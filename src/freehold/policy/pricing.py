@@ -101,7 +101,8 @@ def cost_nusd(rates: Rates, usage: Usage) -> int:
     Each kind of token is priced once: a part with a rate of its own leaves `input` or `output`, a part without one stays in it.
     """
     total = usage.input
-    if rates.flat is not None and not (usage.cache_read or usage.cache_write or usage.audio_in or usage.audio_out or usage.reasoning):
+    plain = not (usage.cache_read or usage.cache_write or usage.audio_in or usage.audio_out or usage.reasoning)
+    if plain and rates.flat is not None:
         return (total * rates.flat[0] + usage.output * rates.flat[1] + _MILLION // 2) // _MILLION
     plain_in, plain_out, parts = usage.input, usage.output, 0
     long_writes = min(usage.cache_write_1h, usage.cache_write) if rates.cache_write_1h is not None else 0

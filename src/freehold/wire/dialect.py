@@ -43,10 +43,12 @@ class Peek(Struct):
 class Relay(Protocol):
     """Carries one upstream reply to the client: unchanged (a tap) or translated. Feed it bytes, forward what it returns.
 
+    An error that the upstream puts into a stream is not forwarded, nor anything after it: the caller writes its own.
+
     Attributes are valid after each `feed`:
       usage    what the provider reported so far, or None
       done     the reply's own end has been seen: it is whole
-      failure  an error the upstream put in the reply (or unreadable bytes); forwarding goes on as the relay returns
+      failure  an error the upstream put in the reply (or unreadable bytes)
       model    the model name that the provider says answered ("" until known)
       finish   the first choice's finish reason in the upstream's own word ("" until known)
     """

@@ -4,8 +4,9 @@ Every streamed event is decoded into a struct of the few fields that matter, whi
 them. Text is kept until there is enough to be worth counting, so a call's memory is bounded however long its stream; it is
 counted only when the provider's own count never comes, or when much of it has gathered.
 
-The one thing left out is the usage event that the gateway asked for and the client did not. For that, an unfinished
-event is held back until it ends or turns out to be too large to be that event.
+Two things are left out: the usage event that the gateway asked for and the client did not, and an error event with all
+that follows it (the pipeline tells the error in our own words). For that, an unfinished event is held back until it ends or
+turns out to be too large to be either.
 """
 
 from __future__ import annotations
@@ -162,6 +163,8 @@ class StreamTap(_Tap):
         self._scanner: TopLevelScanner | None = None  # reads an unfinished event too large to hold
 
     def feed(self, chunk: bytes) -> bytes:
+        if self.failure is not None:
+            return b""
         if self._tail or self._scanner is not None or not (chunk[-2:] == b"\n\n" or chunk[-4:] == b"\r\n\r\n"):
             return self._seams(chunk)
         # The usual chunk is one whole event; white space after the JSON is fine with the decoder.
@@ -170,7 +173,8 @@ class StreamTap(_Tap):
                 event = _decode_event(chunk[6:])
             except (ValidationError, DecodeError, UnicodeDecodeError, RecursionError):
                 return self._block(chunk)  # several events, or one that can't be read
-            return b"" if self._learn(event) and self._cut else chunk
+            usage_only = self._learn(event)
+            return b"" if self.failure is not None or (usage_only and self._cut) else chunk
         return self._block(chunk)
 
     def _learn(self, event: _Event) -> bool:
@@ -218,16 +222,19 @@ class StreamTap(_Tap):
         self._seam = len(tail)
         if len(tail) < 64 and bytes(tail).strip() in _DONE:
             self._end()
-        if len(tail) > MAX_EVENT_BYTES:
+        if len(tail) > MAX_EVENT_BYTES and self.failure is None:
             out += self._begin_large()
-        return out if self._cut else chunk
+        return out
 
     def _block(self, block: bytes) -> bytes:
-        """Whole events. Returns them, without the usage event if that is cut."""
+        """Whole events. Returns them up to an error, without the usage event if that is cut."""
         kept: list[bytes] = []
         start = saved = 0
         for blank, end in blank_lines(block):
-            if self._read(block[start:blank]) and self._cut:
+            usage_only = self._read(block[start:blank])
+            if self.failure is not None:
+                return b"".join(kept) + block[saved:start]
+            if usage_only and self._cut:
                 kept.append(block[saved:start])
                 saved = end
             start = end
@@ -297,7 +304,7 @@ class StreamTap(_Tap):
         whole, usage_only = self._close_tail(tail) if tail.strip() else (True, False)
         if whole and self._finished and self.failure is None:
             self.done = True
-        return tail if self._cut and not usage_only else b""
+        return b"" if self.failure is not None or (usage_only and self._cut) else tail
 
     def _close_tail(self, tail: bytes) -> tuple[bool, bool]:
         """The stream ended without a blank line: (did it end between events, was that the usage event)."""

@@ -43,7 +43,7 @@ def _count(value: Any) -> int:
 
 
 def _collect(found: dict[str, int], members: Any, names: dict[str, str]) -> None:
-    if isinstance(members, dict):
+    if isinstance(members, dict) and any(members.values()):  # most details are all zero
         for key, value in members.items():
             if value and key in names:
                 count = _count(value)
@@ -82,6 +82,8 @@ def _settle(found: dict[str, int]) -> Usage:
     prompt, completion, total = held("prompt", 0), held("completion", 0), held("total", 0)
     read, write, reasoning, audio_in = held("read", 0), held("write", 0), held("reasoning", 0), held("audio_in", 0)
     beyond = total - prompt - completion
+    if not beyond and len(found) <= len(_TOTALS):  # nothing but the totals
+        return Usage(input=prompt, output=completion)
     if reasoning and (reasoning > completion or beyond == reasoning):
         completion += reasoning
     elif beyond > 0 and beyond == audio_in:
