@@ -43,7 +43,7 @@ def test_segments_roll_and_read_in_order(tmp_path: Path) -> None:
 
 
 def test_two_workers_never_share_a_segment(tmp_path: Path) -> None:
-    first, second = Spool(tmp_path), Spool(tmp_path, segment_bytes=1)
+    first, second = Spool(tmp_path), Spool(tmp_path)
     first.append(_line(1))
     second.append(_line(2))
     assert sorted(_ids(tmp_path)) == ["call_1", "call_2"]
@@ -59,52 +59,70 @@ def test_a_torn_line_is_skipped_and_the_next_one_kept(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.append(_line(1))
     segment = next((tmp_path / "spool").iterdir())
-    with segment.open("ab") as file:
+    with segment.open("r+b") as file:
+        file.seek(segment.read_bytes().index(b"\0"))
         file.write(b'{"call_id":"call_torn","ended')
     file_two = tmp_path / "spool" / "9-later.jsonl"
     file_two.write_bytes(b'not json\n{"call_id":"call_2","ended_ms":1}\n')
     assert _ids(tmp_path) == ["call_1", "call_2"]
 
 
-class _Disk:
-    """os.write on a disk that fills up: `room` bytes are left, the rest is refused or half written."""
-
-    def __init__(self, room: int) -> None:
-        self.room = room
-
-    def write(self, fd: int, data: bytes) -> int:
-        if self.room <= 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        taken = min(len(data), self.room)
-        self.room -= taken
-        return _real_write(fd, bytes(data[:taken]))
-
-
-_real_write = os.write
+def _full_disk(fd: int, offset: int, size: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(tmp_path)
-    disk = _Disk(room=150)  # the first line and half of the second
-    monkeypatch.setattr(module.os, "write", disk.write)
-    for n in range(5):
-        spool.append(_line(n))
-    assert spool.held > 0
-    assert _ids(tmp_path) == ["call_0"]
-    disk.room = 10_000
-    spool.retry()
-    assert spool.held == 0
-    assert _ids(tmp_path) == [f"call_{n}" for n in range(5)]
+    spool = Spool(tmp_path, segment_bytes=250)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "posix_fallocate", _full_disk)
+        for n in range(8):
+            spool.append(_line(n))
+        assert spool.held > 0
+        written = _ids(tmp_path)
+        assert written == [f"call_{n}" for n in range(8 - spool.held)]
+        assert len(list((tmp_path / "spool").iterdir())) == 1, "a segment without room must not stay"
+    while spool.held:
+        spool.tend()
+    assert _ids(tmp_path) == [f"call_{n}" for n in range(8)]
 
 
 def test_the_gateway_must_stop_when_too_many_lines_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_HELD", 3)
-    spool = Spool(tmp_path)
-    monkeypatch.setattr(module.os, "write", _Disk(room=0).write)
-    for n in range(3):
+    spool = Spool(tmp_path, segment_bytes=100)
+    monkeypatch.setattr(module.os, "posix_fallocate", _full_disk)
+    spool.append(_line(0))
+    while spool.held < 3:
         assert not spool.full
-        spool.append(_line(n))
+        spool.append(_line(1))
     assert spool.full
+
+
+def test_a_start_without_room_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.os, "posix_fallocate", _full_disk)
+    with pytest.raises(OSError, match="No space"):
+        Spool(tmp_path)
+
+
+def test_the_next_segment_is_allocated_before_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path, segment_bytes=250)
+    spool.append(_line(0))
+    spool.append(_line(1))
+    spool.tend()
+    monkeypatch.setattr(module.os, "posix_fallocate", _full_disk)
+    spool.append(_line(2))
+    spool.append(_line(3))
+    assert spool.held == 0
+
+
+def test_close_cuts_off_what_was_not_used(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, segment_bytes=250)
+    for n in range(4):
+        spool.append(_line(n))
+        spool.tend()
+    spool.close()
+    files = list((tmp_path / "spool").iterdir())
+    assert b"\0" not in b"".join(f.read_bytes() for f in files)
+    assert _ids(tmp_path) == [f"call_{n}" for n in range(4)]
 
 
 def test_killed_in_the_middle_every_announced_line_is_there(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class Worker:
         seen = self._fingerprint()
         while True:
             await asyncio.sleep(_WATCH_S)
-            gateway.runtime.spool.retry()
+            gateway.runtime.spool.tend()
             now = self._fingerprint()
             if now != seen:
                 seen = now
