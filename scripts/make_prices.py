@@ -17,7 +17,7 @@ from genai_prices import data_snapshot, types
 
 TARGET = Path(__file__).parent.parent / "src/freehold/policy/prices.json"
 
-# Our unit's name -> the package's. Token rates become nano-USD per million tokens, `requests` and `web_searches` nano-USD per thousand.
+# Our unit's name -> the package's. Token rates become nano-USD per million tokens, `requests` and `web_searches` nano-USD per thousand.  # noqa: E501
 UNITS = {
     "input": "input_mtok",
     "output": "output_mtok",

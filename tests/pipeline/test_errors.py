@@ -54,7 +54,9 @@ async def test_bad_bodies_are_400_and_name_the_field(gateway: RunningGateway, pa
 
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer fh_wrong"}, {"x-api-key": "nope"}, {"authorization": "Basic abc"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Bearer fh_wrong"}, {"x-api-key": "nope"}, {"authorization": "Basic abc"}]
+)
 async def test_no_key_or_a_wrong_one_is_401(gateway: RunningGateway, path: str, headers: dict[str, str]) -> None:
     got = await gateway.call(path, {"model": "lab/m", "messages": GOOD}, key=None, headers=headers)
     assert got.status == 401
@@ -120,7 +122,15 @@ async def test_content_that_the_target_cannot_take_is_refused(gateway: RunningGa
 
 
 UPSTREAM_ANSWERS = [
-    (Act(status=400, pieces=[b'{"error":{"message":"max_tokens is too large","type":"invalid_request_error","param":"max_tokens","code":"too_large"}}']), 400),
+    (
+        Act(
+            status=400,
+            pieces=[
+                b'{"error":{"message":"max_tokens is too large","type":"invalid_request_error","param":"max_tokens","code":"too_large"}}'  # noqa: E501
+            ],
+        ),
+        400,
+    ),
     (Act(status=404, pieces=[b'{"error":{"message":"no such model","code":"model_not_found"}}']), 404),
     (Act(status=429, headers={"retry-after": "7"}, pieces=[b'{"error":{"message":"slow down"}}']), 429),
     (Act(status=500, pieces=[b"Traceback (most recent call last): secret_function()"], content_type="text/plain"), 500),
@@ -137,7 +147,9 @@ UPSTREAM_ANSWERS = [
 
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
 @pytest.mark.parametrize(("act", "status"), UPSTREAM_ANSWERS, ids=lambda v: str(v) if isinstance(v, int) else v.before or v.then)
-async def test_upstream_failures_keep_their_status_and_leak_nothing(gateway: RunningGateway, path: str, act: Act, status: int) -> None:
+async def test_upstream_failures_keep_their_status_and_leak_nothing(
+    gateway: RunningGateway, path: str, act: Act, status: int
+) -> None:
     lab = await gateway.upstream("lab", timeouts=TimeoutsConfig(first_byte=0.3))
     lab.acts(act)
     gateway.route("r", "lab/m", retries=0)

@@ -9,7 +9,11 @@ async def test_models_lists_routes_and_what_providers_offer(gateway: RunningGate
     await gateway.upstream("lab", models=["m1", "org/m2"])
     gateway.route("fast", "lab/m1")
     got = await gateway.call("/v1/models", method="GET")
-    assert [(m["id"], m["owned_by"]) for m in got.json["data"]] == [("fast", "freehold"), ("lab/m1", "lab"), ("lab/org/m2", "lab")]
+    assert [(m["id"], m["owned_by"]) for m in got.json["data"]] == [
+        ("fast", "freehold"),
+        ("lab/m1", "lab"),
+        ("lab/org/m2", "lab"),
+    ]
     assert got.json["object"] == "list"
 
 

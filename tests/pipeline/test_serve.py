@@ -152,7 +152,7 @@ async def test_a_translated_stream_ends_as_the_client_expects(gateway: RunningGa
 
 async def test_what_was_dropped_is_told(gateway: RunningGateway) -> None:
     claude = await gateway.upstream("claude", dialect="anthropic")
-    body = b'{"id":"msg_1","type":"message","role":"assistant","model":"c","content":[{"type":"text","text":"yo"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":1}}'
+    body = b'{"id":"msg_1","type":"message","role":"assistant","model":"c","content":[{"type":"text","text":"yo"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":1}}'  # noqa: E501
     claude.acts(Act(pieces=[body]))
     got = await gateway.call(CHAT, ask("claude/c", seed=7))
     assert got.json["choices"][0]["message"]["content"] == "yo"
@@ -190,7 +190,7 @@ async def test_tokens_are_counted_here_where_the_target_cannot(gateway: RunningG
 
 async def test_embeddings_pass(gateway: RunningGateway) -> None:
     lab = await gateway.upstream("lab")
-    vector = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.1,0.2]}],"model":"e","usage":{"prompt_tokens":4,"total_tokens":4}}'
+    vector = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.1,0.2]}],"model":"e","usage":{"prompt_tokens":4,"total_tokens":4}}'  # noqa: E501
     lab.acts(Act(pieces=[vector]))
     got = await gateway.call("/v1/embeddings", {"model": "lab/e", "input": "hello"})
     assert got.body == vector
@@ -302,7 +302,9 @@ async def test_an_anthropic_client_gets_an_anthropic_error_event(gateway: Runnin
 async def test_an_error_inside_a_stream_is_told_in_our_words(gateway: RunningGateway) -> None:
     lab = await gateway.upstream("lab")
     secret = b'data: {"error":{"message":"failed for sk-abcdefghijklmnopqrstuvwxyz012345","type":"server_error"}}\n\n'
-    lab.acts(Act(pieces=[chunk(delta={"content": "x"}, finish_reason=None), secret], content_type="text/event-stream", gap_s=0.02))
+    lab.acts(
+        Act(pieces=[chunk(delta={"content": "x"}, finish_reason=None), secret], content_type="text/event-stream", gap_s=0.02)
+    )
     got = await gateway.call(CHAT, ask(stream=True))
     assert b"sk-abcdefghij" not in got.body
     assert b'"error"' in got.events[-1]

@@ -123,7 +123,9 @@ class ScriptedUpstream:
             await self._until_gone(reader)
             return False
         lines = {"content-type": act.content_type, "transfer-encoding": "chunked", **act.headers}
-        writer.write(f"HTTP/1.1 {act.status} X\r\n".encode() + "".join(f"{k}: {v}\r\n" for k, v in lines.items()).encode() + b"\r\n")
+        writer.write(
+            f"HTTP/1.1 {act.status} X\r\n".encode() + "".join(f"{k}: {v}\r\n" for k, v in lines.items()).encode() + b"\r\n"
+        )
         for piece in act.pieces:
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             await writer.drain()

@@ -31,7 +31,9 @@ def principal_of(headers: dict[bytes, bytes], snapshot: Snapshot) -> Principal:
 
 def identify(x: Exchange, rt: Runtime) -> None:
     if rt.spool.full:
-        raise Unavailable("The record of calls can't be written: is the disk full? No call is taken until it can.", retry_after_s=5)
+        raise Unavailable(
+            "The record of calls can't be written: is the disk full? No call is taken until it can.", retry_after_s=5
+        )
     x.principal = principal_of(x.headers, rt.snapshot)
 
 

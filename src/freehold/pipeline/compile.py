@@ -44,9 +44,7 @@ def compile_snapshot(config: Config, rows: Mapping[str, ProviderRow], records: I
 
 
 def _keys(config: Config, records: Iterable[KeyRecord]) -> dict[bytes, Principal]:
-    keys = {
-        bytes.fromhex(r.digest): Principal(r.id, r.name, ModelAccess(tuple(r.models))) for r in records if not r.disabled
-    }
+    keys = {bytes.fromhex(r.digest): Principal(r.id, r.name, ModelAccess(tuple(r.models))) for r in records if not r.disabled}
     for given in config.keys:
         keys[key_digest(given.key.encode())] = Principal(f"file:{given.name}", given.name, ModelAccess(tuple(given.models)))
     return keys
