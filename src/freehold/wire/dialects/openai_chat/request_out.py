@@ -207,8 +207,9 @@ def _foreign_reasoning(reasoning: Reasoning, members: dict[str, Any], quirks: Qu
     off = reasoning.enabled is False or reasoning.effort == "none"
     if quirks.reasoning == "effort":
         members.update(_effort(reasoning))
-        if off and "reasoning_effort" not in members:
-            dropped["reasoning"] = None  # most reasoning models here cannot be told to stop; others never began
+        if "reasoning_effort" not in members and (off or reasoning.enabled or reasoning.adaptive):
+            # Most reasoning models here cannot be told to stop or to choose for themselves; others never think.
+            dropped["reasoning"] = None
     elif quirks.reasoning == "reasoning_object":
         if off:
             members["reasoning"] = {"enabled": False}
