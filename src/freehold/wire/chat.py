@@ -39,7 +39,10 @@ class Media(Struct):
 
 
 class Part(Struct, tag_field="part", kw_only=True):
+    """`signature`: an opaque proof of the model's reasoning that must go back with this part (Thinking; Gemini: any part)."""
+
     cache: CacheMark | None = None
+    signature: str = ""
     extras: Extras = field(default_factory=dict)
     spelling: dict[str, str] = field(default_factory=dict)
 
@@ -70,7 +73,6 @@ class Thinking(Part, tag="thinking", kw_only=True):
     """
 
     text: str = ""
-    signature: str = ""
     redacted: str = ""
     id: str = ""
 
@@ -244,7 +246,7 @@ class Delta(Struct, tag="delta", kw_only=True):
     choice: int = 0
     part: int
     text: str = ""
-    signature: str = ""  # Thinking only; replaces what was there
+    signature: str = ""  # replaces what was there
     citation: Raw | None = None  # Text only
     logprobs: Raw | None = None  # OpenAI's {"content": [...], "refusal": [...]}
     extras: Extras = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """What a dialect is: the contract that each folder under dialects/ fulfils (registry.py finds it by name).
 
 A dialect is sans-IO and stateless; the readers, writers and taps it makes hold the state of one reply.
-PASS uses `peek`, `patch` and `tap`; TRANSLATE uses `decode_request`, `encode_request`, `reader` and `writer`.
+PASS uses `peek`, `patch` and `tap`; TRANSLATE uses `decode_request`, `encode_request`, `reader` and `writer` for chat,
+and the codecs `embeddings` and `rerank` for those kinds.
 """
 
 from __future__ import annotations
@@ -13,8 +14,33 @@ from msgspec import Raw, Struct, field
 
 from freehold.base.errors import GatewayError, UpstreamRefused
 from freehold.wire.chat import ChatRequest, Event, Failure, Usage
+from freehold.wire.embed import EmbeddingsCodec
+from freehold.wire.rank import RerankCodec
 
-Kind = Literal["chat", "embeddings", "count_tokens"]
+Kind = Literal["chat", "embeddings", "count_tokens", "rerank"]
+
+
+class ClientPath(Struct, frozen=True):
+    """A path that clients of a dialect call. `{model}` in it matches one or more characters, "/" too.
+
+    `stream` says what the path itself says: True or False, None where the body does.
+    """
+
+    path: str
+    kind: Kind
+    stream: bool | None = None
+
+
+class Asked(Struct, frozen=True):
+    """What a request's URL says, for the dialects that put the model or the form of the reply there."""
+
+    model: str = ""  # percent-decoded
+    stream: bool | None = None
+    query: dict[str, str] = field(default_factory=dict)  # percent-decoded, the last of a repeated name
+    path: str = ""  # the ClientPath's template
+
+
+NOTHING_ASKED = Asked()
 
 
 class Quirks(Struct, frozen=True, omit_defaults=True):
@@ -38,6 +64,10 @@ class Peek(Struct):
     stream: bool
     max_output: int | None
     wants_usage: bool  # a streaming client asked for the usage event itself
+    stream_type: bytes = b""  # content type of the stream that the client asked for, where it is not the dialect's usual one
+    form: str = (
+        ""  # the dialect's own word for another form of the same reply (Gemini's JSON array); never passed, always written
+    )
 
 
 class Relay(Protocol):
@@ -94,6 +124,7 @@ class WriterOptions(Struct, frozen=True):
     call_id: str  # ours; used to make a reply id where the upstream has none
     created_s: int
     include_usage: bool = False  # OpenAI streams: the client asked for the usage chunk
+    peek: Peek | None = None  # the client's request, for dialects whose replies repeat parts of it
 
 
 CountTokens = Callable[[str], int]
@@ -101,13 +132,17 @@ CountTokens = Callable[[str], int]
 
 class Dialect(Protocol):
     name: str
-    stream_content_type: bytes
+    client_paths: tuple[ClientPath, ...]
+    stream_content_type: bytes  # of the streams it writes
+    stream_types: tuple[bytes, ...]  # how a content type begins that means "this reply is a stream of this dialect"
+    embeddings: EmbeddingsCodec | None
+    rerank: RerankCodec | None
 
     def path(self, kind: Kind, peek: Peek, model: str) -> str | None:
         """The upstream path below the provider's base URL ("/chat/completions"), or None where it has no such endpoint."""
         ...
 
-    def peek(self, body: bytes, kind: Kind) -> Peek:
+    def peek(self, body: bytes, kind: Kind, asked: Asked = NOTHING_ASKED) -> Peek:
         """Open a client's body. Raises InvalidRequest: not JSON, not an object, wrong types, no model, no messages."""
         ...
 

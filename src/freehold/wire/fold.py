@@ -86,7 +86,7 @@ class Fold:
             return
         if event.text:
             self._pieces[key].append(event.text)
-        if event.signature and type(part) is Thinking:
+        if event.signature:
             part.signature = event.signature
         if event.citation is not None and type(part) is Text:
             part.citations = [*part.citations, event.citation]

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from freehold.base.errors import GatewayError, UpstreamRefused
 from freehold.wire.chat import ChatRequest, Failure
-from freehold.wire.dialect import CountTokens, Kind, Peek, Quirks, Reader, Relay, Writer, WriterOptions
+from freehold.wire.dialect import (
+    NOTHING_ASKED,
+    Asked,
+    ClientPath,
+    CountTokens,
+    Kind,
+    Peek,
+    Quirks,
+    Reader,
+    Relay,
+    Writer,
+    WriterOptions,
+)
 from freehold.wire.dialects.anthropic import error as errors
 from freehold.wire.dialects.anthropic import peek as peeking
 from freehold.wire.dialects.anthropic.blocks import NAME
@@ -21,12 +33,16 @@ class AnthropicDialect:
     """Base URLs of this dialect end before /v1."""
 
     name = NAME
+    client_paths = (ClientPath("/v1/messages", "chat"), ClientPath("/v1/messages/count_tokens", "count_tokens"))
     stream_content_type = b"text/event-stream; charset=utf-8"
+    stream_types = (b"text/event-stream",)
+    embeddings = None
+    rerank = None
 
     def path(self, kind: Kind, peek: Peek, model: str) -> str | None:
         return _PATHS.get(kind)
 
-    def peek(self, body: bytes, kind: Kind) -> Peek:
+    def peek(self, body: bytes, kind: Kind, asked: Asked = NOTHING_ASKED) -> Peek:
         return peeking.peek(body, kind)
 
     def patch(self, peek: Peek, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from freehold.base.errors import GatewayError, UpstreamRefused
 from freehold.wire.chat import ChatRequest, Failure
-from freehold.wire.dialect import CountTokens, Kind, Peek, Quirks, Reader, Relay, Writer, WriterOptions
+from freehold.wire.dialect import (
+    NOTHING_ASKED,
+    Asked,
+    ClientPath,
+    CountTokens,
+    Kind,
+    Peek,
+    Quirks,
+    Reader,
+    Relay,
+    Writer,
+    WriterOptions,
+)
 from freehold.wire.dialects.openai_chat import errors, peek
 from freehold.wire.dialects.openai_chat.reader import StreamReader, WholeReader
 from freehold.wire.dialects.openai_chat.request_in import decode_request
@@ -22,12 +34,16 @@ _PATHS: dict[Kind, str] = {"chat": "/chat/completions", "embeddings": "/embeddin
 
 class OpenAIChatDialect:
     name = NAME
+    client_paths = (ClientPath("/v1/chat/completions", "chat"), ClientPath("/v1/embeddings", "embeddings"))
     stream_content_type = b"text/event-stream"
+    stream_types = (b"text/event-stream",)
+    embeddings = None
+    rerank = None
 
     def path(self, kind: Kind, peek: Peek, model: str) -> str | None:
         return _PATHS.get(kind)
 
-    def peek(self, body: bytes, kind: Kind) -> Peek:
+    def peek(self, body: bytes, kind: Kind, asked: Asked = NOTHING_ASKED) -> Peek:
         return peek.peek(body, kind)
 
     def patch(self, peek: Peek, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
