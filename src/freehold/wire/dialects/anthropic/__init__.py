@@ -25,6 +25,8 @@ from freehold.wire.dialects.anthropic.encode import encode_request
 from freehold.wire.dialects.anthropic.reader import StreamReader, WholeReader
 from freehold.wire.dialects.anthropic.tap import StreamTap, WholeTap
 from freehold.wire.dialects.anthropic.writer import StreamWriter, WholeWriter
+from freehold.wire.embed import EmbeddingsCodec
+from freehold.wire.rank import RerankCodec
 
 _PATHS: dict[Kind, str] = {"chat": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"}
 
@@ -33,11 +35,14 @@ class AnthropicDialect:
     """Base URLs of this dialect end before /v1."""
 
     name = NAME
-    client_paths = (ClientPath("/v1/messages", "chat"), ClientPath("/v1/messages/count_tokens", "count_tokens"))
+    client_paths: tuple[ClientPath, ...] = (
+        ClientPath("/v1/messages", "chat"),
+        ClientPath("/v1/messages/count_tokens", "count_tokens"),
+    )
     stream_content_type = b"text/event-stream; charset=utf-8"
-    stream_types = (b"text/event-stream",)
-    embeddings = None
-    rerank = None
+    stream_types: tuple[bytes, ...] = (b"text/event-stream",)
+    embeddings: EmbeddingsCodec | None = None
+    rerank: RerankCodec | None = None
 
     def path(self, kind: Kind, peek: Peek, model: str) -> str | None:
         return _PATHS.get(kind)

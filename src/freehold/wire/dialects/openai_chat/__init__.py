@@ -28,17 +28,22 @@ from freehold.wire.dialects.openai_chat.request_out import encode_request
 from freehold.wire.dialects.openai_chat.tap import StreamTap, WholeTap
 from freehold.wire.dialects.openai_chat.words import NAME
 from freehold.wire.dialects.openai_chat.writer import StreamWriter, WholeWriter
+from freehold.wire.embed import EmbeddingsCodec
+from freehold.wire.rank import RerankCodec
 
 _PATHS: dict[Kind, str] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
 
 
 class OpenAIChatDialect:
     name = NAME
-    client_paths = (ClientPath("/v1/chat/completions", "chat"), ClientPath("/v1/embeddings", "embeddings"))
+    client_paths: tuple[ClientPath, ...] = (
+        ClientPath("/v1/chat/completions", "chat"),
+        ClientPath("/v1/embeddings", "embeddings"),
+    )
     stream_content_type = b"text/event-stream"
-    stream_types = (b"text/event-stream",)
-    embeddings = None
-    rerank = None
+    stream_types: tuple[bytes, ...] = (b"text/event-stream",)
+    embeddings: EmbeddingsCodec | None = None
+    rerank: RerankCodec | None = None
 
     def path(self, kind: Kind, peek: Peek, model: str) -> str | None:
         return _PATHS.get(kind)
