@@ -17,6 +17,7 @@ from io import BytesIO
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
+from freehold.base.aio import Call
 from freehold.base.errors import GatewayError, RequestTimeout
 from freehold.gateway.chunked import ChunkedBody
 from freehold.gateway.head import MAX_HEAD_BYTES, MAX_TARGET_BYTES
@@ -77,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._body: BytesIO | ChunkedBody | None = None
         self._body_left = 0
         self._reply: Reply | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: Call | None = None
         self._reading = True
         self._paused = False
         self._unsent = 0  # bytes in the write buffer when the client was last seen to take some
@@ -241,7 +242,8 @@ class Connection(asyncio.Protocol):
         self.deadline = server.now + server.send_timeout_s if self._paused else _NEVER
         request.arrived_ns = monotonic_ns()
         self._reply = reply = Reply(self, request, self.transport.write, request.keep_alive, self._paused)
-        self._task = server.create_task(self._call(request, reply))
+        self._task = task = Call(self._call(request, reply))
+        task.start()
 
     async def _call(self, request: Request, reply: Reply) -> None:
         server = self.server
@@ -279,16 +281,26 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Wait for the next request, which may be here already."""
+        if self._held:
+            # Not from here: a client that pipelines a hundred small requests would nest a hundred calls.
+            self.server.call_soon(self._take_held)
+            return
+        self._await_head()
+
+    def _take_held(self) -> None:
+        if self._state == _CALL:
+            data, at = self._held, self._at
+            self._held, self._at = b"", 0
+            self._await_head()
+            self._take_head(data, at, at)
+
+    def _await_head(self) -> None:
         server = self.server
         self._state = _HEAD
         self.deadline = server.now + server.idle_timeout_s
         if not self._reading:
             self._reading = True
             self.transport.resume_reading()
-        if self._held:
-            data, at = self._held, self._at
-            self._held, self._at = b"", 0
-            self._take_head(data, at, at)
 
     # Ends
 

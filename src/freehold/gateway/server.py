@@ -85,7 +85,7 @@ class Server:
     async def start(self, sockets: list[socket.socket]) -> None:
         """Accept connections on listening sockets; they are the server's from now on."""
         self._loop = asyncio.get_running_loop()
-        self.create_task = self._loop.create_task
+        self.call_soon = self._loop.call_soon
         self._sockets = sockets
         self._sweep()
         await self.resume()

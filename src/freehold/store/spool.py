@@ -150,7 +150,10 @@ class Spool:
         """Nothing more comes into this segment: write it back and cut off what was not used."""
         self._map.flush()
         self._map.close()
-        os.truncate(self._path, self._at)
+        try:
+            os.truncate(self._path, self._at)
+        except OSError:
+            pass  # someone took the file away: its lines are theirs to keep, the next ones go on
 
     def _open(self) -> tuple[mmap, Path]:
         path = self._dir / f"{self._name}-{self._number:06d}.jsonl"

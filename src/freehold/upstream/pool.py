@@ -112,7 +112,7 @@ class Pool:
             if origin.scheme == "sandbox":
                 return await answer(head, body)
             bucket = self._bucket(origin)
-            connection = await self._acquire(bucket, timeouts)
+            connection = await self._fetch(bucket, timeouts)
         reply = connection.start(head, body, timeouts)
         try:
             await reply.arrival()
@@ -142,7 +142,7 @@ class Pool:
         await asyncio.sleep(0)  # let the transports finish closing
 
     async def _send_again(self, bucket: Bucket, head: bytes, body: bytes, timeouts: Timeouts) -> Reply:
-        connection = await self._acquire(bucket, timeouts)
+        connection = await self._fetch(bucket, timeouts)
         reply = connection.start(head, body, timeouts)
         try:
             await reply.arrival()
@@ -156,6 +156,16 @@ class Pool:
         if bucket is None:
             bucket = self._buckets[origin] = Bucket(origin, self._max_connections, self._max_idle_s)
         return bucket
+
+    async def _fetch(self, bucket: Bucket, timeouts: Timeouts) -> Connection:
+        """`_acquire` in a Task of its own: its deadline needs one, and a call on the hot path has none (base/aio.py)."""
+        task = asyncio.get_running_loop().create_task(self._acquire(bucket, timeouts))
+        try:
+            return await task
+        except BaseException:
+            if task.done() and not task.cancelled() and task.exception() is None and task.result().phase == IDLE:
+                bucket.keep(task.result())  # the caller left in the moment in which it was given
+            raise
 
     async def _acquire(self, bucket: Bucket, timeouts: Timeouts) -> Connection:
         """A connection that is ready to use: a new one, or the next one given back where the origin is at its limit."""
