@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from freehold.base.aio import Outbox
 from freehold.upstream.connection import Connection
 from freehold.upstream.pool import Bucket
 from freehold.upstream.transport import Origin, Timeouts
@@ -39,13 +41,21 @@ class Wire:
     def resume_reading(self) -> None: ...
 
 
+class AtOnce(Outbox):
+    """There is no running loop here whose turn could end."""
+
+    def put(self, write: Callable[[Any], None], data: Any) -> None:
+        self.turn += 1
+        write(data)
+
+
 class Outcome:
     """What one exchange came to, as comparable values."""
 
     def __init__(self, pieces: list[bytes], end: bool) -> None:
         loop = asyncio.new_event_loop()
         try:
-            bucket = Bucket(Origin("http", "peer.example", 80), 10, 55)
+            bucket = Bucket(Origin("http", "peer.example", 80), 10, 55, AtOnce())
             wire = Wire()
             connection = Connection(bucket, loop)
             connection.connection_made(cast(Any, wire))

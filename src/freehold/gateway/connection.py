@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
                 self._refuse(verdict)
                 return
             if request.expects_continue and at == len(data):
-                self.transport.write(status_line(100) + b"\r\n")
+                server.outbox.put(self.transport.write, status_line(100) + b"\r\n")
         self._state = _BODY
         self._body_left = length
         self._body = ChunkedBody(server.max_body_bytes) if length == CHUNKED else BytesIO()
@@ -241,7 +241,7 @@ class Connection(asyncio.Protocol):
         self._held, self._at = (data, at) if at < len(data) else (b"", 0)
         self.deadline = server.now + server.send_timeout_s if self._paused else _NEVER
         request.arrived_ns = monotonic_ns()
-        self._reply = reply = Reply(self, request, self.transport.write, request.keep_alive, self._paused)
+        self._reply = reply = Reply(self, request, server.outbox.put, self.transport.write, request.keep_alive, self._paused)
         self._task = task = Call(self._call(request, reply))
         task.start()
 
@@ -309,6 +309,7 @@ class Connection(asyncio.Protocol):
         if self._state != _CLOSED:
             self._state = _CLOSED
             self.deadline = self.server.now + self.server.send_timeout_s
+            self.server.outbox.flush()
             self.transport.close()
 
     def close_if_idle(self) -> None:
@@ -363,6 +364,7 @@ class Connection(asyncio.Protocol):
         status, headers, body = self.server.handler.refusal(request, error)
         content = b"" if request is not None and request.method == "HEAD" else body
         head = (status_line(status), self.server.date_line, headers)
+        self.server.outbox.flush()
         self.transport.write(b"%b%b%bconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (*head, len(body), content))
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -37,6 +37,7 @@ class Reply(Struct, eq=False):
 
     _connection: Connection
     _request: Request
+    _put: Callable[[Callable[[bytes], None], bytes], None]  # the server's outbox
     _write: Callable[[bytes], None]
     keep_alive: bool
     paused: bool
@@ -56,16 +57,16 @@ class Reply(Struct, eq=False):
             return
         date = self._connection.server.date_line
         if status in _BODYLESS:
-            self._write(b"%b%b%b%b\r\n" % (status_line(status), date, headers, persistence))
+            self._put(self._write, b"%b%b%b%b\r\n" % (status_line(status), date, headers, persistence))
             return
         head = b"%b%b%b%bcontent-length: %d\r\n\r\n" % (status_line(status), date, headers, persistence, len(body))
         if self._request.method == "HEAD":
-            self._write(head)
+            self._put(self._write, head)
         elif len(body) <= _COPY_LIMIT_BYTES:
-            self._write(head + body)
+            self._put(self._write, head + body)
         else:
-            self._write(head)
-            self._write(body)
+            self._put(self._write, head)
+            self._put(self._write, body)
 
     def start(self, status: int, headers: bytes) -> None:
         http11 = self._request.http11
@@ -78,7 +79,7 @@ class Reply(Struct, eq=False):
             return
         framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
         date = self._connection.server.date_line
-        self._write(b"%b%b%b%b%b\r\n" % (status_line(status), date, headers, persistence, framing))
+        self._put(self._write, b"%b%b%b%b%b\r\n" % (status_line(status), date, headers, persistence, framing))
 
     def write(self, data: bytes) -> None:
         if self.ended or not self.started:
@@ -86,9 +87,9 @@ class Reply(Struct, eq=False):
         elif self.gone or self._bodyless or not data:
             return
         elif self._chunked:
-            self._write(b"%x\r\n%b\r\n" % (len(data), data))
+            self._put(self._write, b"%x\r\n%b\r\n" % (len(data), data))
         else:
-            self._write(data)
+            self._put(self._write, data)
 
     def end(self, data: bytes = b"") -> None:
         if self.ended or not self.started:
@@ -97,11 +98,11 @@ class Reply(Struct, eq=False):
         if self.gone or self._bodyless:
             return
         if not self._chunked:
-            self._write(data)
+            self._put(self._write, data)
         elif data:
-            self._write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data))
+            self._put(self._write, b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data))
         else:
-            self._write(b"0\r\n\r\n")
+            self._put(self._write, b"0\r\n\r\n")
 
     def abort(self) -> None:
         """Close without the last chunk. On HTTP/1.0 only a reset tells the client so, and takes unsent bytes with it."""
@@ -123,6 +124,7 @@ class Reply(Struct, eq=False):
         self._on_resume = resume
 
     async def drained(self) -> None:
+        self._connection.server.outbox.flush()  # only then is it known whether the client keeps up
         while True:
             if self.gone:
                 raise ConnectionResetError("the client has gone")

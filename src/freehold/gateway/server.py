@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 
+from freehold.base.aio import Outbox
 from freehold.base.errors import GatewayError, Unavailable
 from freehold.config.schema import ServerConfig
 from freehold.gateway.connection import Connection
@@ -57,6 +58,7 @@ class Server:
         self.body_timeout_s = config.body_timeout
         self.idle_timeout_s = config.idle_timeout
         self.send_timeout_s = config.send_timeout
+        self.outbox = Outbox()
         self.active_calls = 0
         self.draining = False
         self.now = time.monotonic()  # coarse: as of the last sweep

@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         "_reply",
         "_skip_body",
         "_transport",
+        "_turn",
         "heard",
         "idle_limit_s",
         "on_body",
@@ -90,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive = False
         self._skip_body = False
         self._end_of_input = False
+        self._turn = -1  # of the outbox, when the request was put into it
         self.phase = IDLE
         self.paused = False
         self.heard = False
@@ -112,10 +114,12 @@ class Connection(asyncio.Protocol):
         self.since = self._loop.time()
         self._skip_body = head[:5] == b"HEAD "
         self.phase = ASKED
+        outbox = self._bucket.outbox
+        self._turn = outbox.turn
         if len(body) < JOIN_BYTES:
-            self._transport.write(head + body)
+            outbox.put(self._transport.write, head + body)
         else:
-            self._transport.writelines((head, body))
+            outbox.put(self._transport.writelines, (head, body))
         return reply
 
     def expire(self, error: UpstreamError) -> None:
@@ -243,7 +247,8 @@ class Connection(asyncio.Protocol):
         self._reply = None
         if self._skip_body:
             body = b""
-        if self._keep_alive and not self._end_of_input and self._transport.get_write_buffer_size() == 0:
+        sent = self._turn != self._bucket.outbox.turn and self._transport.get_write_buffer_size() == 0
+        if sent and self._keep_alive and not self._end_of_input:
             if self.paused:
                 self.resume()
             self.phase = IDLE

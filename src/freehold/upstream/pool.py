@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections import deque
 
+from freehold.base.aio import Outbox
 from freehold.base.errors import UpstreamBroken, UpstreamTimeout
 from freehold.upstream.connection import ASKED, CLOSED, HEAD, IDLE, Connection
 from freehold.upstream.dial import Dialer
@@ -25,10 +26,11 @@ SWEEP_S = 0.5  # a deadline is kept to within two sweeps, never early
 class Bucket:
     """The connections to one origin. `open` counts those being dialled too; waiters are served in order."""
 
-    __slots__ = ("connections", "idle", "limit", "max_idle_s", "open", "origin", "waiters")
+    __slots__ = ("connections", "idle", "limit", "max_idle_s", "open", "origin", "outbox", "waiters")
 
-    def __init__(self, origin: Origin, limit: int, max_idle_s: float) -> None:
+    def __init__(self, origin: Origin, limit: int, max_idle_s: float, outbox: Outbox) -> None:
         self.origin = origin
+        self.outbox = outbox
         self.limit = limit
         self.max_idle_s = max_idle_s
         self.open = 0
@@ -92,6 +94,7 @@ class Pool:
         self._sweep_s = sweep_s
         self._buckets: dict[Origin, Bucket] = {}
         self._dialer = Dialer()
+        self._outbox = Outbox()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -154,7 +157,7 @@ class Pool:
     def _bucket(self, origin: Origin) -> Bucket:
         bucket = self._buckets.get(origin)
         if bucket is None:
-            bucket = self._buckets[origin] = Bucket(origin, self._max_connections, self._max_idle_s)
+            bucket = self._buckets[origin] = Bucket(origin, self._max_connections, self._max_idle_s, self._outbox)
         return bucket
 
     async def _fetch(self, bucket: Bucket, timeouts: Timeouts) -> Connection:
