@@ -1,30 +1,34 @@
 from __future__ import annotations
 
 from freehold.observe import metrics as module
-from freehold.observe.metrics import Histogram, Metrics
+from freehold.observe.metrics import CallSeries, Metrics
 
 
 def test_histogram_buckets_are_cumulative_and_include_their_bound() -> None:
-    histogram = Histogram((100_000, 1_000_000))
-    for value in (50_000, 100_000, 500_000, 7_000_000):
-        histogram.observe(value)
-    assert histogram.buckets() == [("0.1", 2.0), ("1.0", 3.0), ("+Inf", 4.0)]
+    series = CallSeries()
+    for total_us in (4_000, 5_000, 9_000, 900_000_000):
+        series.add(0, 0, 0, total_us, 0, None)
+    buckets = dict(series.latency.buckets())
+    assert (buckets["0.005"], buckets["0.01"], buckets["300.0"], buckets["+Inf"]) == (2.0, 3.0, 3.0, 4.0)
+    assert dict(series.first.buckets())["+Inf"] == 0  # no client was answered
 
 
 def test_rendered_text_has_the_numbers() -> None:
     metrics = Metrics()
     series = metrics.calls("fast", "lab/m", "ok")
-    series.calls += 2
-    series.input += 30
-    series.cost_nusd += 1_500_000
-    series.latency.observe(200_000)
+    series.add(10, 5, 500_000, 200_000, 90, 150_000)
+    series.add(20, 5, 1_000_000, 200_000, 90, 150_000)
     metrics.failed_attempt("lab/m", "upstream_timeout")
     metrics.gauges["freehold_active_calls"] = ("Calls under way.", lambda: 7)
     text = metrics.render().decode()
     labels = 'outcome="ok",route="fast",target="lab/m"'
     assert f"freehold_calls_total{{{labels}}} 2.0" in text
     assert f'freehold_tokens_total{{direction="input",{labels}}} 30.0' in text
+    assert f'freehold_tokens_total{{direction="output",{labels}}} 10.0' in text
     assert f"freehold_cost_usd_total{{{labels}}} 0.0015" in text
+    assert f"freehold_call_seconds_sum{{{labels}}} 0.4" in text
+    assert f"freehold_first_byte_seconds_sum{{{labels}}} 0.3" in text
+    assert f'freehold_overhead_seconds_bucket{{le="0.0001",{labels}}} 2.0' in text
     assert 'freehold_failed_attempts_total{reason="upstream_timeout",target="lab/m"} 1.0' in text
     assert "freehold_active_calls 7.0" in text
     assert "process_resident_memory_bytes" in text

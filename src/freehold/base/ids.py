@@ -12,7 +12,7 @@ _next = count(int.from_bytes(os.urandom(2), "big"))
 
 def new_call_id() -> str:
     """ "call_" + 11 hex of unix milliseconds + 10 of this process + a counter. Not a secret, not guess-proof."""
-    return f"call_{time.time_ns() // 1_000_000:011x}{_worker}{next(_next):06x}"
+    return "call_%011x%s%06x" % (time.time_ns() // 1_000_000, _worker, next(_next))
 
 
 def after_fork() -> None:

@@ -26,10 +26,6 @@ class Histogram:
         self.counts = [0] * (len(bounds_us) + 1)
         self.total = 0
 
-    def observe(self, value_us: int) -> None:
-        self.counts[bisect_left(self.bounds, value_us)] += 1
-        self.total += value_us
-
     def buckets(self) -> list[tuple[str, float]]:
         out: list[tuple[str, float]] = []
         seen = 0
@@ -52,6 +48,23 @@ class CallSeries:
         self.latency = Histogram(LATENCY_US)
         self.first = Histogram(LATENCY_US)
         self.overhead = Histogram(OVERHEAD_US)
+
+    def add(self, input: int, output: int, cost_nusd: int, total_us: int, overhead_us: int, first_us: int | None) -> None:
+        """One call. `first_us` is None where the client got no reply."""
+        self.calls += 1
+        self.input += input
+        self.output += output
+        self.cost_nusd += cost_nusd
+        histogram = self.latency
+        histogram.counts[bisect_left(LATENCY_US, total_us)] += 1
+        histogram.total += total_us
+        histogram = self.overhead
+        histogram.counts[bisect_left(OVERHEAD_US, overhead_us)] += 1
+        histogram.total += overhead_us
+        if first_us is not None:
+            histogram = self.first
+            histogram.counts[bisect_left(LATENCY_US, first_us)] += 1
+            histogram.total += first_us
 
 
 class Metrics:

@@ -54,6 +54,8 @@ def record(x: Exchange, rt: Runtime) -> None:
 def _tokens(usage: Usage, line: LedgerLine) -> None:
     line.input = usage.input
     line.output = usage.output
+    line.service_tier = usage.service_tier
+    line.estimated = usage.estimated
     line.cache_read = usage.cache_read
     line.cache_write = usage.cache_write
     line.cache_write_1h = usage.cache_write_1h
@@ -61,8 +63,6 @@ def _tokens(usage: Usage, line: LedgerLine) -> None:
     line.audio_in = usage.audio_in
     line.audio_out = usage.audio_out
     line.web_searches = usage.web_searches
-    line.service_tier = usage.service_tier
-    line.estimated = usage.estimated
 
 
 def _who_and_where(x: Exchange, line: LedgerLine) -> None:
@@ -117,11 +117,5 @@ def _price(x: Exchange, usage: Usage, line: LedgerLine) -> None:
 def _measure(x: Exchange, rt: Runtime, line: LedgerLine) -> None:
     known = x.route is not None  # names that clients invent must not become labels
     series = rt.metrics.calls(line.route if known else "", x.target.label if x.target else "", line.outcome)
-    series.calls += 1
-    series.input += line.input
-    series.output += line.output
-    series.cost_nusd += line.cost_nusd or 0
-    series.latency.observe(line.total_us)
-    series.overhead.observe(line.overhead_us)
-    if x.commit_ns:
-        series.first.observe(line.first_us)
+    first_us = line.first_us if x.commit_ns else None
+    series.add(line.input, line.output, line.cost_nusd or 0, line.total_us, line.overhead_us, first_us)

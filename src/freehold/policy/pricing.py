@@ -133,9 +133,10 @@ def cost_nusd(rates: Rates, usage: Usage) -> int:
 
 def format_usd(nusd: int) -> str:
     """Exact decimal dollars: 1_500_000 -> "0.0015"."""
-    sign, nusd = ("-", -nusd) if nusd < 0 else ("", nusd)
-    whole, rest = divmod(nusd, 1_000_000_000)
-    return f"{sign}{whole}.{rest:09d}".rstrip("0").rstrip(".") if rest else f"{sign}{whole}"
+    if nusd < 0:
+        return "-" + format_usd(-nusd)
+    digits = "%010d" % nusd
+    return f"{digits[:-9]}.{digits[-9:]}".rstrip("0").rstrip(".")
 
 
 def _overlay(rates: Rates, over: Rates) -> Rates:

@@ -18,7 +18,7 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, json
 from freehold.wire.chat import Failure, Usage
 from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.openai_chat.errors import failure_of
-from freehold.wire.dialects.openai_chat.usage import read_usage
+from freehold.wire.dialects.openai_chat.usage import Counts, read_usage
 from freehold.wire.dialects.openai_chat.words import decode_any
 from freehold.wire.fields import TopLevelScanner
 from freehold.wire.sse import blank_lines, parse_block
@@ -59,11 +59,22 @@ class _Event(Struct):
     service_tier: Any = None
 
 
+class _UsualEvent(_Event):
+    """Its usage in the usual form; one in another form fails, and is decoded again as an `_Event`."""
+
+    usage: Counts | None = None
+
+
 _decode_event = json.Decoder(_Event).decode
+_decode_usual = json.Decoder(_UsualEvent).decode
 _decode_delta = json.Decoder(_Delta).decode
 
 
 def _parse(data: bytes) -> _Event | None:
+    try:
+        return _decode_usual(data)
+    except (ValidationError, DecodeError, UnicodeDecodeError, RecursionError):
+        pass
     try:
         return _decode_event(data)
     except (ValidationError, DecodeError, UnicodeDecodeError, RecursionError):
@@ -94,7 +105,9 @@ class _Tap:
         usage = event.usage
         if not usage and isinstance(event.x_groq, dict):
             usage = event.x_groq.get("usage")
-        if usage:
+        if type(usage) is Counts:
+            self.usage = usage.read(event.service_tier) or self.usage
+        elif usage:
             self.usage = read_usage(usage, keep_extras=False, service_tier=event.service_tier) or self.usage
         if event.error and self.failure is None and not (event.choices and isinstance(event.error, bool)):
             self.failure = failure_of({"error": event.error})
@@ -170,7 +183,7 @@ class StreamTap(_Tap):
         # The usual chunk is one whole event; white space after the JSON is fine with the decoder.
         if chunk[:7] == b"data: {":
             try:
-                event = _decode_event(chunk[6:])
+                event = _decode_usual(chunk[6:])
             except (ValidationError, DecodeError, UnicodeDecodeError, RecursionError):
                 return self._block(chunk)  # several events, or one that can't be read
             usage_only = self._learn(event)
