@@ -39,7 +39,8 @@ class EmbedForm(Struct, frozen=True, kw_only=True):
 
     dialect: str
     input: str = "input"
-    model: str = "model"
+    model: str = "model"  # "": no body names one
+    bare: bool = True  # one text may stand without its list
     tokens: bool = False  # takes token ids for texts
     dimensions: str = "dimensions"
     encoding: str = ""  # asks for "base64"
@@ -65,7 +66,7 @@ class FormEmbeddings:
         assert isinstance(peek, Peek)
         form = self.form
         fields = dict(peek.fields)
-        fields.pop(form.model, None)
+        fields.pop("model", None)
         request = EmbedRequest(dialect=form.dialect, model=peek.model)
         for name in form.media:
             if name in fields and bytes(fields[name]) == NULL:
@@ -122,7 +123,7 @@ class FormEmbeddings:
         body: dict[str, Any] = {form.model: model} if form.model else {}
         values = self._input_out(request, own)
         if values is not None:
-            body[form.input] = values[0] if request.plain else values
+            body[form.input] = values[0] if request.plain and form.bare else values
         for name, where, value in (("dimensions", form.dimensions, request.dimensions), ("user", form.user, request.user)):
             if value is not None and where:
                 body[where] = value

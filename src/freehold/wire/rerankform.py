@@ -59,7 +59,7 @@ class FormRerank:
         assert isinstance(peek, Peek)
         form = self.form
         fields = dict(peek.fields)
-        fields.pop(form.model, None)
+        fields.pop("model", None)
         request = RerankRequest(dialect=form.dialect, model=peek.model, query=required(fields, "query", as_str, "a string"))
         request.documents = required(fields, form.documents, as_list, "an array of texts")
         for number, raw in enumerate(request.documents):

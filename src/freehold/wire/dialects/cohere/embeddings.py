@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, json
+from msgspec import Struct, field, json
 
 from freehold.wire.counts import read_counts
 from freehold.wire.dialects.cohere.words import NAME
@@ -17,7 +17,7 @@ _FALLBACK = "search_document"
 
 
 class _Vectors(Struct):
-    float: list[list[float]] | None = None
+    floats: list[list[float]] | None = field(default=None, name="float")
     base64: list[str] | None = None
 
 
@@ -53,7 +53,7 @@ class CohereEmbeddings(FormEmbeddings):
     def decode_reply(self, body: bytes) -> EmbedReply:
         reply = decoded(_reply, body)
         found = reply.embeddings
-        vectors = found if isinstance(found, list) else found.float or found.base64
+        vectors = found if isinstance(found, list) else found.floats or found.base64
         if vectors is None:
             raise ValueError("the reply holds no float vectors")
         return EmbedReply(
@@ -80,6 +80,7 @@ EMBEDDINGS = CohereEmbeddings(
     EmbedForm(
         dialect=NAME,
         input="texts",
+        bare=False,
         dimensions="output_dimension",
         purpose="input_type",
         purposes={

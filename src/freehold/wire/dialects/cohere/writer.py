@@ -173,7 +173,7 @@ class StreamWriter:
     def _part_end(self, slot: _Slot) -> None:
         if not slot.open:
             return
-        if slot.field == "tool_calls" and not slot.sent:
+        if slot.field == "tool_calls" and not slot.sent and not self._own:
             # Clients parse the joined arguments as JSON: a call without any must still be an object.
             self._emit("tool-call-delta", slot, {"tool_calls": {"function": {"arguments": "{}"}}})
         slot.open = False
