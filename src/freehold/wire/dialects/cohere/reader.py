@@ -245,7 +245,8 @@ def _parts(message: WireMessage) -> list[AnyPart]:
     for call in calls if isinstance(calls, list) else [calls] if calls is not None else []:
         function = call.function
         if function is not None:
-            parts.append(ToolUse(id=call.id or "", name=function.name or "", arguments=function.arguments or ""))
+            arguments = "" if function.arguments in (None, "{}") else function.arguments  # as a stream tells it
+            parts.append(ToolUse(id=call.id or "", name=function.name or "", arguments=arguments or ""))
     return parts
 
 
