@@ -245,9 +245,23 @@ def test_what_no_api_takes_is_refused_with_the_fields_name(name: str, value: Any
 
 @pytest.mark.parametrize("name", EMBEDDING)
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[]", b"null", b'{"data":5}', b'{"data":[{"embedding":[null]}]}', b'{"data":[{"embedding":"*"}]}',
-             b'{"data":[{"embedding":"QQ=="}]}', b"[[1,", b'[["a"]]', b'{"embeddings":{"int8":[[1]]}}', b"[" * 5000, b'{"usage":' + b"[" * 5000]
-)  # fmt: skip
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"data":5}',
+        b'{"data":[{"embedding":[null]}]}',
+        b'{"data":[{"embedding":"*"}]}',
+        b'{"data":[{"embedding":"QQ=="}]}',
+        b"[[1,",
+        b'[["a"]]',
+        b'{"embeddings":{"int8":[[1]]}}',
+        b"[" * 5000,
+        b'{"usage":' + b"[" * 5000,
+    ],
+)
 def test_another_body_than_a_reply_is_a_value_error(name: str, body: bytes) -> None:
     if name == "tei" and body == b"[]":
         pytest.skip("no vectors, but a reply")

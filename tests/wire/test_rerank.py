@@ -187,9 +187,21 @@ def test_what_no_api_takes_is_refused_with_the_fields_name(name: str, fields: di
 
 @pytest.mark.parametrize("name", RANKING)
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"null", b"5", b'{"results":5}', b'{"results":[{}]}', b'{"results":[{"index":0}]}',
-             b'{"data":[{"index":-1,"relevance_score":1}]}', b'[{"index":"0","score":1}]', b'{"results":[', b'{"meta":' + b"[" * 5000]
-)  # fmt: skip
+    "body",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"5",
+        b'{"results":5}',
+        b'{"results":[{}]}',
+        b'{"results":[{"index":0}]}',
+        b'{"data":[{"index":-1,"relevance_score":1}]}',
+        b'[{"index":"0","score":1}]',
+        b'{"results":[',
+        b'{"meta":' + b"[" * 5000,
+    ],
+)
 def test_another_body_than_a_reply_is_a_value_error(name: str, body: bytes) -> None:
     with pytest.raises(ValueError):
         codec(name).decode_reply(body)

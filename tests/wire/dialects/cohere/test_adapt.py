@@ -48,17 +48,34 @@ def tool(name: str, **fields: Any) -> Tool:
 def test_a_tool_conversation_becomes_cohere_s() -> None:
     body, dropped = foreign(
         Message(role="developer", parts=[Text(text="S")], plain=True),
-        Message(role="user", parts=[Text(text="u"), Image(media=Media(kind="base64", value="QQ==", media_type="image/png"), detail="low")]),
-        Message(role="assistant", parts=[Thinking(text="hm", signature="s"), Text(text="I "), Text(text="look."),
-                                         ToolUse(id="a", name="f", arguments='{"x": 1}'), ToolUse(id="b", name="g")]),
-        Message(role="user", parts=[ToolResult(call_id="a", parts=[Text(text="1")], plain=True),
-                                    ToolResult(call_id="b", parts=[Text(text="boom")], is_error=True), Text(text="so?")]),
+        Message(
+            role="user",
+            parts=[Text(text="u"), Image(media=Media(kind="base64", value="QQ==", media_type="image/png"), detail="low")],
+        ),
+        Message(
+            role="assistant",
+            parts=[
+                Thinking(text="hm", signature="s"),
+                Text(text="I "),
+                Text(text="look."),
+                ToolUse(id="a", name="f", arguments='{"x": 1}'),
+                ToolUse(id="b", name="g"),
+            ],
+        ),
+        Message(
+            role="user",
+            parts=[
+                ToolResult(call_id="a", parts=[Text(text="1")], plain=True),
+                ToolResult(call_id="b", parts=[Text(text="boom")], is_error=True),
+                Text(text="so?"),
+            ],
+        ),
         tools=[tool("f"), Tool(name="g")],
         tool_choice=ToolChoice(mode="required"),
         max_tokens=50,
         stop=["END"],
         stream=True,
-    )  # fmt: skip
+    )
     assert dropped == ()
     assert body == {
         "model": THINKER,
@@ -161,16 +178,37 @@ def test_plain_text_files_become_text() -> None:
 
 def test_what_gets_lost_is_named() -> None:
     _, dropped = foreign(
-        Message(role="user", parts=[Text(text="a", cache=CacheMark(), citations=[Raw(b"{}")], extras={"x": Raw(b"1")})], name="n"),
-        Message(role="assistant", parts=[Thinking(redacted="r"), Opaque(dialect="e", kind="search", raw=Raw(b"{}")), Text(text="t")]),
-        min_p=0.1, logit_bias=Raw(b"{}"), top_logprobs=2, user="u", metadata=Raw(b"{}"), service_tier="flex", logprobs=True,
+        Message(
+            role="user", parts=[Text(text="a", cache=CacheMark(), citations=[Raw(b"{}")], extras={"x": Raw(b"1")})], name="n"
+        ),
+        Message(
+            role="assistant", parts=[Thinking(redacted="r"), Opaque(dialect="e", kind="search", raw=Raw(b"{}")), Text(text="t")]
+        ),
+        min_p=0.1,
+        logit_bias=Raw(b"{}"),
+        top_logprobs=2,
+        user="u",
+        metadata=Raw(b"{}"),
+        service_tier="flex",
+        logprobs=True,
         extras={"store": Raw(b"true"), "nothing": Raw(b"null")},
-    )  # fmt: skip
+    )
     assert set(dropped) == {
-        "store", "messages[].name", "cache_control", "messages[].content[].x", "messages[].content[].citations",
-        "messages[].thinking", "messages[1] (search)",
-        "min_p", "logit_bias", "top_logprobs", "user", "metadata", "service_tier", "logprobs",
-    }  # fmt: skip
+        "store",
+        "messages[].name",
+        "cache_control",
+        "messages[].content[].x",
+        "messages[].content[].citations",
+        "messages[].thinking",
+        "messages[1] (search)",
+        "min_p",
+        "logit_bias",
+        "top_logprobs",
+        "user",
+        "metadata",
+        "service_tier",
+        "logprobs",
+    }
 
 
 def test_several_choices_audio_and_built_in_tools_are_refused() -> None:

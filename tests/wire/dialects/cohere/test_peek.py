@@ -44,13 +44,13 @@ def test_what_no_endpoint_takes_is_refused(kind: Kind) -> None:
     ("fields", "param"),
     [
         ({"messages": []}, "messages"),
-        ({"messages": [ ]}, "messages"),
+        ({"messages": []}, "messages"),
         ({"messages": "hi"}, "messages"),
         ({"stream": 1}, "stream"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 1.5}, "max_tokens"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_named(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         DIALECT.peek(dump(BODIES["chat"] | fields), "chat")

@@ -84,14 +84,17 @@ def test_a_stream_cut_anywhere_is_not_whole_before_its_end() -> None:
     [
         (WHOLE["usage"], Usage(input=9, output=7, reasoning=3)),
         ({"tokens": {"input_tokens": 5, "output_tokens": 2}}, Usage(input=5, output=2)),
-        ({"billed_units": {"input_tokens": 5.0, "output_tokens": 2.0, "search_units": 1}}, Usage(input=5, output=2, rerank_searches=1)),
+        (
+            {"billed_units": {"input_tokens": 5.0, "output_tokens": 2.0, "search_units": 1}},
+            Usage(input=5, output=2, rerank_searches=1),
+        ),
         ({"billed_units": {"output_tokens": 2}, "tokens": {"reasoning_tokens": 50}}, Usage(output=2, reasoning=2)),
         ({"billed_units": {"input_tokens": -5, "output_tokens": "x"}, "tokens": 5}, Usage()),
         ({}, Usage()),
         (None, None),
         ("many", None),
     ],
-)  # fmt: skip
+)
 def test_what_is_billed_is_what_counts(usage: Any, wanted: Usage | None) -> None:
     for body, stream in ((dump(WHOLE | {"usage": usage}), False), (sse(START, end(usage=usage)), True)):
         found = reply_of(body, stream).usage
@@ -137,8 +140,18 @@ def test_a_citation_goes_to_the_last_text_where_its_place_is_unknown(at: int | N
 def test_a_citation_of_the_plan_goes_to_the_plan() -> None:
     whole = json.loads(dump(WHOLE))
     whole["message"]["citations"] = [{"type": "PLAN", "text": "look"}]
-    for body, stream in ((dump(whole), False), (sse(START, delta("tool-plan-delta", tool_plan="look"),
-                                                    delta("citation-start", 0, citations={"type": "PLAN", "text": "look"}), end()), True)):  # fmt: skip
+    for body, stream in (
+        (dump(whole), False),
+        (
+            sse(
+                START,
+                delta("tool-plan-delta", tool_plan="look"),
+                delta("citation-start", 0, citations={"type": "PLAN", "text": "look"}),
+                end(),
+            ),
+            True,
+        ),
+    ):
         plans = [part for part in reply_of(body, stream).choices[0].parts if isinstance(part, Text) and part.spelling]
         assert len(plans[0].citations) == 1
 
@@ -222,9 +235,32 @@ def test_no_bytes_make_a_reader_raise(body: bytes) -> None:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda v: st.lists(v, max_size=2) | st.dictionaries(st.sampled_from(
-        ["type", "delta", "message", "content", "tool_calls", "function", "citations", "usage", "text", "index", "finish_reason", "error", "id"]), v, max_size=4),
-)  # fmt: skip
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda v: (
+        st.lists(v, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "type",
+                    "delta",
+                    "message",
+                    "content",
+                    "tool_calls",
+                    "function",
+                    "citations",
+                    "usage",
+                    "text",
+                    "index",
+                    "finish_reason",
+                    "error",
+                    "id",
+                ]
+            ),
+            v,
+            max_size=4,
+        )
+    ),
+)
 
 
 @given(st.sampled_from(["content-start", "tool-call-start", "citation-start", "message-end", "tool-plan-delta"]), values)

@@ -31,7 +31,10 @@ def both(*messages: dict[str, Any]) -> None:
         {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b", "new": 1}]},
         {"role": "user", "content": []},
         {"role": "user", "content": None},
-        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low", "new": [1]}}]},
+        {
+            "role": "user",
+            "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low", "new": [1]}}],
+        },
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ==", "detail": None}}]},
         {"role": "user", "content": [{"type": "image_url", "image_url": "data:image/svg+xml;charset=utf-8;base64,QQ=="}]},
         {"role": "user", "content": [{"type": "hologram", "hologram": {"a": 1.50}}], "new": {}},
@@ -43,12 +46,16 @@ def both(*messages: dict[str, Any]) -> None:
         {"role": "assistant", "tool_calls": [CALL | {"new": 1, "function": {"name": "f", "arguments": None, "x": 2}}]},
         {"role": "tool", "tool_call_id": "c", "content": "r"},
         {"role": "tool", "tool_call_id": "c", "content": [{"type": "text", "text": "r"}]},
-        {"role": "tool", "tool_call_id": "c", "content": [{"type": "document", "document": {"data": {"b": 1, "a": 2.50}, "id": "d"}}]},
+        {
+            "role": "tool",
+            "tool_call_id": "c",
+            "content": [{"type": "document", "document": {"data": {"b": 1, "a": 2.50}, "id": "d"}}],
+        },
         {"role": "tool", "tool_call_id": "c", "content": [{"type": "document", "document": {"data": "{}", "id": ""}, "new": 1}]},
         {"role": "tool", "tool_call_id": "c", "content": [{"type": "document", "document": {"title": "no data"}}]},
         {"role": "tool", "tool_call_id": "c"},
     ],
-)  # fmt: skip
+)
 def test_messages_come_back_as_they_were(message: dict[str, Any]) -> None:
     both(USER, message, USER)
 
@@ -147,10 +154,15 @@ def test_messages_put_in_by_the_gateway_are_written() -> None:
         ({"messages": [{"role": "user", "content": [{}]}]}, "messages[0].content[0].type"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].image_url"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages[0].content[0].image_url.url"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+            "messages[0].content[0].image_url.url",
+        ),
         ({"messages": [{"role": "tool", "content": "a"}]}, "messages[0].tool_call_id"),
-        ({"messages": [{"role": "tool", "tool_call_id": "c", "content": [{"type": "document", "document": {"data": 5}}]}]},
-         "messages[0].content[0].document.data"),
+        (
+            {"messages": [{"role": "tool", "tool_call_id": "c", "content": [{"type": "document", "document": {"data": 5}}]}]},
+            "messages[0].content[0].document.data",
+        ),
         ({"messages": [{"role": "assistant", "tool_calls": 5}]}, "messages[0].tool_calls"),
         ({"messages": [{"role": "assistant", "tool_calls": [{"id": "c"}]}]}, "messages[0].tool_calls[0].function"),
         ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}]}, "messages[0].tool_calls[0].id"),
@@ -170,7 +182,7 @@ def test_messages_put_in_by_the_gateway_are_written() -> None:
         ({"thinking": {"type": "maybe"}}, "thinking.type"),
         ({"thinking": {"type": "enabled", "token_budget": "x"}}, "thinking.token_budget"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_named_by_its_path(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         decoded(**fields)

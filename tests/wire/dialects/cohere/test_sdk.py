@@ -70,13 +70,18 @@ FOREIGN = unfold(
         dialect="elsewhere",
         choices=[
             Choice(
-                parts=[Thinking(text="hm"), Text(text="Grüße"), ToolUse(id="a", name="f", arguments='{"x": 1}'), ToolUse(id="b", name="g")],
+                parts=[
+                    Thinking(text="hm"),
+                    Text(text="Grüße"),
+                    ToolUse(id="a", name="f", arguments='{"x": 1}'),
+                    ToolUse(id="b", name="g"),
+                ],
                 finish="tool_use",
             )
         ],
         usage=Usage(input=5, output=3),
     )
-)  # fmt: skip
+)
 MESSAGES = [{"role": "user", "content": "hi"}]
 
 
@@ -155,7 +160,7 @@ def test_embeddings(server: Server, kind: str) -> None:
     if kind == "float":
         assert reply.embeddings.float_ == [[0.1, -2.5], [1e-7, 3.0]]
     else:
-        assert [list(vector_of(packed)) for packed in reply.embeddings.base64][0][1] == -2.5
+        assert vector_of(reply.embeddings.base64[0])[1] == -2.5
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -117,9 +117,18 @@ def test_only_the_first_choice_is_written() -> None:
 
 @pytest.mark.parametrize(
     ("finish", "word"),
-    [("stop", "COMPLETE"), ("length", "MAX_TOKENS"), ("stop_sequence", "STOP_SEQUENCE"), ("tool_use", "TOOL_CALL"),
-     ("content_filter", "ERROR"), ("error", "ERROR"), ("refusal", "COMPLETE"), ("pause", "COMPLETE"), ("unknown", "COMPLETE")],
-)  # fmt: skip
+    [
+        ("stop", "COMPLETE"),
+        ("length", "MAX_TOKENS"),
+        ("stop_sequence", "STOP_SEQUENCE"),
+        ("tool_use", "TOOL_CALL"),
+        ("content_filter", "ERROR"),
+        ("error", "ERROR"),
+        ("refusal", "COMPLETE"),
+        ("pause", "COMPLETE"),
+        ("unknown", "COMPLETE"),
+    ],
+)
 def test_finish_reasons_in_coheres_words(finish: FinishReason, word: str) -> None:
     assert whole(reply(Text(text="a"), finish=finish))["finish_reason"] == word
     assert (
