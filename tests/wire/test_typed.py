@@ -11,7 +11,7 @@ from freehold.base.errors import InvalidRequest
 from freehold.wire.typed import as_bool, as_int, as_str, filled, kind_of, model_of, nulls, opened, optional, required, typed
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"5", b"{", b'{"a":}', b"[" * 9999])
+@pytest.mark.parametrize("body", [b"", b"[]", b"5", b"{", b'{"a":}', b"[" * 9999, b'{"a":{"b":"\xff"}}'])
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         opened(body)

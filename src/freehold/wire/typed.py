@@ -24,11 +24,20 @@ _KINDS = {'"': "a string", "[": "an array", "{": "an object", "t": "a boolean", 
 
 
 def opened(body: bytes) -> Fields:
-    """The members of the request's body. Raises InvalidRequest."""
+    """The members of the request's body, all of it valid UTF-8. Raises InvalidRequest."""
     try:
-        return split(body)
+        return split(checked(body))
     except FieldsError as error:
         raise InvalidRequest(f"the request body can't be read: {error}") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest("the request body can't be read: the JSON is not valid UTF-8") from None
+
+
+def checked(body: bytes) -> bytes:
+    """The same bytes. Raises UnicodeDecodeError (a ValueError) where they are not UTF-8, which msgspec.Raw lets through."""
+    if not body.isascii():
+        body.decode()
+    return body
 
 
 def kind_of(raw: Raw) -> str:
@@ -76,7 +85,7 @@ def nulls(spelling: dict[str, str]) -> dict[str, None]:
 def decoded(decode: Callable[[bytes], Any], body: bytes) -> Any:
     """An upstream's body. Raises ValueError whatever is wrong with it."""
     try:
-        return decode(body)
+        return decode(checked(body))
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
 

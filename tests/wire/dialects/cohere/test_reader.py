@@ -227,6 +227,12 @@ def test_an_event_that_cannot_be_read_is_a_failure(data: bytes) -> None:
     assert isinstance(events[-1], Failure) and events[-1].kind == "upstream_broken"
 
 
+def test_text_that_is_not_utf8_is_a_failure_even_where_it_would_stay_raw() -> None:
+    for body, stream in ((STREAM, True), (dump(WHOLE), False)):
+        last = read(body.replace(b'"sources": []', b'"sources": ["\xff"]'), stream)[-1]
+        assert isinstance(last, Failure) and last.kind == "upstream_broken"
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_make_a_reader_raise(body: bytes) -> None:
     for stream in (True, False):

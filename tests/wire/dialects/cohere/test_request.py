@@ -164,6 +164,8 @@ def test_messages_put_in_by_the_gateway_are_written() -> None:
             "messages[0].content[0].document.data",
         ),
         ({"messages": [{"role": "assistant", "tool_calls": 5}]}, "messages[0].tool_calls"),
+        ({"messages": [{"role": "assistant", "tool_calls": [CALL | {"type": None}]}]}, "messages[0].tool_calls[0].type"),
+        ({"messages": [{"role": "assistant", "tool_calls": [CALL | {"type": "web"}]}]}, "messages[0].tool_calls[0].type"),
         ({"messages": [{"role": "assistant", "tool_calls": [{"id": "c"}]}]}, "messages[0].tool_calls[0].function"),
         ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}]}, "messages[0].tool_calls[0].id"),
         ({"temperature": "hot"}, "temperature"),

@@ -143,8 +143,10 @@ def _call(raw: Raw, path: str) -> ToolUse:
     if "arguments" not in function:
         call.spelling["arguments"] = "absent"
     call.arguments = optional(function, "arguments", as_str, "a string", call.spelling, where) or ""
-    if fields.pop("type", None) is None:
+    if "type" not in fields:
         call.spelling["type"] = "absent"
+    elif (kind := required(fields, "type", as_str, "a string", path)) != "function":
+        raise InvalidRequest(f"{path}.type: is {kind[:40]!r}; it must be function", param=f"{path}.type")
     _keep_inner(call, function)
     call.extras = fields
     return call

@@ -41,6 +41,7 @@ from freehold.wire.dialects.cohere.usage import read_usage
 from freehold.wire.dialects.cohere.words import ABSENT, FINISH_IN, IN, NAME, UNREADABLE
 from freehold.wire.fold import unfold
 from freehold.wire.sse import SSEDecoder, SSEError, SSEvent
+from freehold.wire.typed import checked
 
 _fields = json.Decoder(dict[str, Raw]).decode
 _raws = json.Decoder(list[Raw]).decode
@@ -89,7 +90,7 @@ class StreamReader:
             if item.data == b"[DONE]":
                 continue
             try:
-                event = decode_event(item.data)
+                event = decode_event(checked(item.data))
             except (ValueError, RecursionError):
                 events += self._fail(UNREADABLE)
                 break
@@ -214,7 +215,7 @@ class WholeReader:
 
 
 def _whole(body: bytes) -> list[Event]:
-    reply = decode_reply(body)
+    reply = decode_reply(checked(body))
     message = reply.message
     if isinstance(message, str):
         return [failure(message)]
