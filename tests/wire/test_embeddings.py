@@ -208,6 +208,16 @@ def test_media_go_back_to_their_own_dialect_only(client: str, body: dict[str, An
                 sent(request, upstream)
 
 
+def test_texts_beside_images_can_be_masked() -> None:
+    request = asked("cohere", texts=["secret"], images=["data:"])
+    request.texts = ["***"]
+    assert sent(request, "cohere")[0]["texts"] == ["***"]
+
+
+def test_a_reply_of_no_vectors_is_a_reply() -> None:
+    assert codec("cohere").decode_reply(b'{"embeddings":{"float":[]}}').vectors == []
+
+
 @pytest.mark.parametrize(
     ("client", "fields"),
     [

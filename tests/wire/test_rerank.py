@@ -124,6 +124,7 @@ def test_fields_of_one_dialect_are_named_where_another_answers() -> None:
     request = asked("cohere", ["a"], max_tokens_per_doc=9, priority=1)
     assert sent(request, "voyage")[1] == ("max_tokens_per_doc", "priority")
     assert sent(request, "cohere")[1] == ()
+    assert sent(asked("cohere", ["a"], max_chunks_per_doc=None), "voyage")[1] == ()  # null asks for nothing
     assert sent(asked("voyage", ["a"], truncation=True), "jina")[1] == ("truncation",)
 
 

@@ -2,8 +2,8 @@
 
 Numbers stay what they were. JSON numbers are read as float64 and written with the fewest digits that give the same
 float64 again. Base64 is little-endian float32: read, each becomes the float64 of equal value; written, each float64
-becomes the nearest float32. So a vector that a provider computed as float32 is the same
-float32s either way. (A number beyond float32 becomes infinity there; a NaN, which JSON lacks, becomes null.)
+becomes the nearest float32. So a vector that a provider computed as float32 is the same float32s either way. (A number
+beyond float32 becomes infinity in base64; a NaN, which JSON lacks, becomes null in numbers.)
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ Dropped = dict[str, None]
 encode = json.Encoder().encode
 _input = json.Decoder(str | list[str | int | list[int]]).decode
 BASE64 = "base64"
+_MEDIA = ("images", "inputs", "input")  # among the extras: content that is not text
 # These say which numbers the vectors are made of. A client that wants others than floats can't use floats.
 _NUMBER_TYPES = ("embedding_types", "embedding_type", "output_dtype", "encoding_format")
 # Perplexity's embeddings are int8, which it also writes as base64; nothing but the model's name tells.
@@ -72,7 +73,7 @@ class FormEmbeddings:
             if name in fields and bytes(fields[name]) == NULL:
                 del fields[name]
                 request.spelling[name] = "null"
-        if not any(name in fields for name in form.media):
+        if form.input in fields or not any(name in fields for name in form.media):
             self._texts_in(fields, request)
         if form.dimensions:
             request.dimensions = optional(fields, form.dimensions, as_int, "a whole number", request.spelling)
@@ -135,17 +136,14 @@ class FormEmbeddings:
         if own:
             body |= nulls(request.spelling) | request.extras
         else:
-            for name in request.extras:
-                if name in _NUMBER_TYPES:
-                    raise Unsupported(f"{name}: this target gives vectors of floats only", param=name)
-                dropped[name] = None
+            _foreign_extras(request, dropped)
         return encode(body), tuple(dropped)
 
     def _input_out(self, request: EmbedRequest, own: bool) -> list[Any] | None:
-        if not request.texts and not request.tokens:
-            if own:
-                return None  # the content is among the extras
+        if not own and any(name in request.extras for name in _MEDIA):
             raise Unsupported("this target embeds text only; send texts, not images or other media", param="input")
+        if not request.texts and not request.tokens:
+            return None  # the content is among the extras
         if request.tokens and not self.form.tokens:
             raise Unsupported("this target takes texts, not token ids", param="input")
         return request.texts or request.tokens
@@ -186,6 +184,14 @@ class FormEmbeddings:
         return encode(out | {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}})
 
 
+def _foreign_extras(request: EmbedRequest, dropped: Dropped) -> None:
+    for name, raw in request.extras.items():
+        if name in _NUMBER_TYPES:
+            raise Unsupported(f"{name}: this target gives vectors of floats only", param=name)
+        if bytes(raw) != NULL:
+            dropped[name] = None
+
+
 def take_word(fields: Fields, name: str, known: Container[str], request: EmbedRequest) -> str:
     """A string that is one of `known`, removed from `fields`; "" where it is missing, null (noted) or anything else."""
     raw = fields.get(name)
@@ -201,7 +207,7 @@ def take_word(fields: Fields, name: str, known: Container[str], request: EmbedRe
 def _is_input(raw: Raw) -> bool:
     try:
         _input(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -16,6 +16,7 @@ from freehold.wire.counts import read_counts
 from freehold.wire.dialect import Peek
 from freehold.wire.rank import Ranked, RerankReply, RerankRequest
 from freehold.wire.typed import (
+    NULL,
     Fields,
     as_bool,
     as_fields,
@@ -90,7 +91,7 @@ class FormRerank:
             return encode(body | nulls(request.spelling) | request.extras), ()
         if form.returns_documents and form.return_documents:
             body[form.return_documents] = False  # encode_reply has them
-        return encode(body), tuple(request.extras)
+        return encode(body), tuple(name for name, raw in request.extras.items() if bytes(raw) != NULL)
 
     def decode_reply(self, body: bytes) -> RerankReply:
         bare = body.lstrip()[:1] == b"["

@@ -53,7 +53,7 @@ class CohereEmbeddings(FormEmbeddings):
     def decode_reply(self, body: bytes) -> EmbedReply:
         reply = decoded(_reply, body)
         found = reply.embeddings
-        vectors = found if isinstance(found, list) else found.floats or found.base64
+        vectors = found if isinstance(found, list) else found.floats if found.floats is not None else found.base64
         if vectors is None:
             raise ValueError("the reply holds no float vectors")
         return EmbedReply(
