@@ -69,12 +69,13 @@ class _Slot:
 
 
 class StreamWriter:
-    __slots__ = ("_citations", "_done", "_finish", "_options", "_out", "_own", "_slots", "_started", "_usage")
+    __slots__ = ("_citations", "_done", "_finish", "_numbers", "_options", "_out", "_own", "_slots", "_started", "_usage")
 
     def __init__(self, options: WriterOptions) -> None:
         self._options = options
         self._out: list[bytes] = []
         self._slots: dict[int, _Slot] = {}
+        self._numbers: dict[str, int] = {}  # the next one, by field
         self._citations = 0
         self._finish: Finish | None = None
         self._usage: Usage | None = None
@@ -139,7 +140,8 @@ class StreamWriter:
         field = _field_of(body, self._own)
         if not field or event.part in self._slots:
             return
-        index = sum(slot.field == field for slot in self._slots.values())
+        index = self._numbers.get(field, 0)
+        self._numbers[field] = index + 1
         slot = self._slots[event.part] = _Slot(field, index, "thinking" if isinstance(body, Thinking) else "text")
         if isinstance(body, ToolUse):
             function = {"name": body.name, "arguments": body.arguments}
