@@ -212,6 +212,7 @@ class Usage(Struct, omit_defaults=True):
     audio_in: int = 0
     audio_out: int = 0
     web_searches: int = 0  # server-side searches, billed by the call
+    rerank_searches: int = 0  # Cohere's search units: one query over at most 100 documents, billed by the unit
     service_tier: str = ""
     estimated: bool = False
     extras: Extras = field(default_factory=dict)

@@ -68,6 +68,7 @@ class Peek(Struct):
     form: str = (
         ""  # the dialect's own word for another form of the same reply (Gemini's JSON array); never passed, always written
     )
+    path: str = ""  # the ClientPath's template it came by, where a dialect has several for one kind
 
 
 class Relay(Protocol):

@@ -17,6 +17,7 @@ class RerankRequest(Struct, kw_only=True):
     top_n: int | None = None
     return_documents: bool | None = None
     extras: Extras = field(default_factory=dict)
+    spelling: dict[str, str] = field(default_factory=dict)  # as in chat.py
 
 
 class Ranked(Struct, kw_only=True):
@@ -28,13 +29,12 @@ class Ranked(Struct, kw_only=True):
 
 
 class RerankReply(Struct, kw_only=True):
-    """`results` best first. `searches`: billed search units, where the provider bills those."""
+    """`results` best first."""
 
     id: str = ""
     model: str = ""
     results: list[Ranked] = field(default_factory=list)
     usage: Usage | None = None
-    searches: int = 0
 
 
 class RerankCodec(Protocol):

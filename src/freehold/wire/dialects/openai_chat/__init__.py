@@ -1,7 +1,8 @@
-"""OpenAI Chat Completions and Embeddings, as OpenAI and the many servers compatible with it speak them.
+"""OpenAI Chat Completions and Embeddings, as OpenAI and the many servers compatible with it speak them; rerank as vLLM
+and OpenRouter do.
 
 peek.py is the PASS side of a request, request_in/request_out/messages_* the translating one; tap.py is the PASS side of
-a reply, reader.py and writer.py the translating one; errors.py both. Embeddings are PASS only.
+a reply, reader.py and writer.py the translating one; errors.py both. The codecs of the other kinds are tables.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from freehold.wire.dialects.openai_chat.tap import StreamTap, WholeTap
 from freehold.wire.dialects.openai_chat.words import NAME
 from freehold.wire.dialects.openai_chat.writer import StreamWriter, WholeWriter
 from freehold.wire.embed import EmbeddingsCodec
+from freehold.wire.embedform import EmbedForm, FormEmbeddings
 from freehold.wire.rank import RerankCodec
+from freehold.wire.rerankform import FormRerank, RerankForm
 
-_PATHS: dict[Kind, str] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
+_PATHS: dict[Kind, str] = {"chat": "/chat/completions", "embeddings": "/embeddings", "rerank": "/rerank"}
 
 
 class OpenAIChatDialect:
@@ -42,8 +45,10 @@ class OpenAIChatDialect:
     )
     stream_content_type = b"text/event-stream"
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
-    embeddings: EmbeddingsCodec | None = None
-    rerank: RerankCodec | None = None
+    embeddings: EmbeddingsCodec | None = FormEmbeddings(
+        EmbedForm(dialect=NAME, tokens=True, encoding="encoding_format", user="user")
+    )
+    rerank: RerankCodec | None = FormRerank(RerankForm(dialect=NAME))
 
     def path(self, kind: Kind, peek: Peek, model: str) -> str | None:
         return _PATHS.get(kind)

@@ -14,6 +14,7 @@ from freehold.base.errors import InvalidRequest
 from freehold.wire import fields
 from freehold.wire.dialect import Kind, Peek, Quirks
 from freehold.wire.dialects.openai_chat.words import decode_any
+from freehold.wire.rerankform import check_rerank
 
 _decode_str = json.Decoder(str).decode
 _decode_int = json.Decoder(int).decode
@@ -41,6 +42,9 @@ def peek(body: bytes, kind: Kind) -> Peek:
     model = _model(members.get("model"))
     if kind == "embeddings":
         _require_filled(members, "input", '["')
+        return Peek(kind, members, model, False, None, False)
+    if kind == "rerank":
+        check_rerank(members, "documents")
         return Peek(kind, members, model, False, None, False)
     _require_filled(members, "messages", "[")
     stream = members.get("stream")
@@ -167,6 +171,10 @@ def input_text(opened: Peek) -> str:
     pieces: list[str] = []
     if opened.kind == "embeddings":
         _embedding_text(_lenient(opened.fields.get("input")), pieces)
+        return "\n".join(pieces)
+    if opened.kind == "rerank":
+        for name in ("query", "documents"):
+            _embedding_text(_lenient(opened.fields.get(name)), pieces)
         return "\n".join(pieces)
     messages = _lenient(opened.fields.get("messages"))
     for message in messages if isinstance(messages, list) else []:
