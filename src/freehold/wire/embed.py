@@ -27,6 +27,7 @@ class EmbedRequest(Struct, kw_only=True):
     truncate: str = ""  # the source's word: "START", "END", "NONE"
     user: str | None = None
     extras: Extras = field(default_factory=dict)
+    spelling: dict[str, str] = field(default_factory=dict)  # as in a ChatRequest
 
 
 class EmbedReply(Struct, kw_only=True):
