@@ -102,7 +102,7 @@ def input_text(opened: Peek) -> str:
 def _texts(value: Any, pieces: list[str]) -> None:
     if isinstance(value, str):
         pieces.append(value)
-    elif isinstance(value, list) and value and isinstance(value[0], int):
+    elif isinstance(value, list) and all(isinstance(item, int) for item in value):
         pieces.append(" a" * len(value))  # token ids: one short word each
     elif isinstance(value, list):
         for item in value:
