@@ -192,3 +192,20 @@ def test_logprobs_are_a_list_at_the_top() -> None:
 def test_a_reply_that_never_began_still_ends() -> None:
     assert json.loads(write([]))["done"] is True
     assert json.loads(write([], False))["done"] is True
+
+
+def test_a_line_is_one_line_to_every_client() -> None:
+    """Pretty-printed arguments, and the characters at which some clients split text into lines."""
+    said = "a\u2028b\u2029c\x85d\ne\rf\x0bg"
+    events: list[Event] = [
+        Start(),
+        PartStart(part=0, body=Text(text="")),
+        Delta(part=0, text=said),
+        PartStart(part=1, body=ToolUse(id="a", name="f")),
+        Delta(part=1, text='{\n  "x": "\u2028\\n",\r\n  "y": 1\n}'),
+        Finish(reason="tool_use"),
+        End(),
+    ]
+    first, calls, _ = (json.loads(line) for line in write(events).decode().splitlines())
+    assert first["message"]["content"] == said
+    assert calls["message"]["tool_calls"][0]["function"]["arguments"] == {"x": "\u2028\n", "y": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from freehold.base.errors import GatewayError
 from freehold.wire.chat import Failure
-from freehold.wire.dialects.ollama.words import encode
+from freehold.wire.dialects.ollama.words import encode, encode_line
 
 
 def encode_error(error: GatewayError) -> bytes:
@@ -13,4 +13,4 @@ def encode_error(error: GatewayError) -> bytes:
 
 def encode_stream_error(error: GatewayError | Failure) -> bytes:
     """The clients raise on it. The stream closes after it, without a line that says done."""
-    return encode({"error": error.message or "the provider failed while it answered"}) + b"\n"
+    return encode_line({"error": error.message or "the provider failed while it answered"})

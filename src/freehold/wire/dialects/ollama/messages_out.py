@@ -146,7 +146,9 @@ class MessageEncoder:
             raise InvalidRequest(
                 f"{where}: the arguments of call {part.id[:100]!r} ({part.name[:100]}) are not a JSON object", param=where
             ) from None
-        function: dict[str, Any] = {"name": part.name, "arguments": Raw(arguments.encode())}
+        function: dict[str, Any] = {"name": part.name}
+        if part.arguments or not self._own:
+            function["arguments"] = Raw(arguments.encode())
         self._names[part.id] = part.name
         if not self._own:
             return {"id": part.id, "function": function}

@@ -38,6 +38,7 @@ from freehold.wire.dialects.ollama.words import (
     FINISH_IN,
     MADE,
     NAME,
+    Fields,
     decode_fields,
     decode_str,
     encode,
@@ -64,6 +65,7 @@ class _Reply:
             return
         try:
             line = decode_line(data)
+            members = decode_fields(data) if line.done is True or whole else {}
         except (ValueError, RecursionError):
             self.fail(UNREADABLE, events)
             return
@@ -81,7 +83,7 @@ class _Reply:
             else:
                 self._deltas(line.thinking, line.response, line.tool_calls, line, events)
             if line.done is True or whole:
-                self._end(line, data, events)
+                self._end(line, members, events)
 
     def fail(self, failure: Failure, events: list[Event]) -> None:
         if not self.over:
@@ -166,7 +168,7 @@ class _Reply:
         events.append(PartEnd(part=self._parts))
         self._parts += 1
 
-    def _end(self, line: Line, data: bytes, events: list[Event]) -> None:
+    def _end(self, line: Line, members: Fields, events: list[Event]) -> None:
         self._close(events)
         self.over = True
         word = line.done_reason if isinstance(line.done_reason, str) else ""
@@ -174,7 +176,7 @@ class _Reply:
         if self._calls and reason in ("stop", "unknown"):
             reason = "tool_use"  # Ollama says "stop" after a tool call
         usage = usage_of(line)
-        extras = {name: value for name, value in decode_fields(data).items() if name not in _WORDS}
+        extras = {name: value for name, value in members.items() if name not in _WORDS}
         events.append(Finish(reason=reason, raw_reason=word, extras=extras))
         if usage is not None:
             events.append(UsageReport(usage=usage))

@@ -64,6 +64,25 @@ def text(value: Raw) -> str:
     return bytes(value).decode("utf-8", "replace")
 
 
+# What clients take for the end of a line: JSON's own white space, and what some split text at (Python's httpx does).
+_LINE_ENDS = (
+    (b"\n", b" "),
+    (b"\r", b" "),
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+    (b"\xc2\x85", b"\\u0085"),
+)
+
+
+def encode_line(value: Any) -> bytes:
+    """A value as one line. Raw values in it may be pretty-printed; line ends inside strings are always escaped."""
+    line = encode(value)
+    for end, instead in _LINE_ENDS:
+        if line.find(end) >= 0:
+            line = line.replace(end, instead)
+    return line + b"\n"
+
+
 # --- reading a client's values: each raises InvalidRequest with the path -----------------------
 
 

@@ -31,7 +31,17 @@ from freehold.wire.chat import (
     UsageReport,
 )
 from freehold.wire.dialect import WriterOptions
-from freehold.wire.dialects.ollama.words import FINISH_OUT, GENERATE, MADE, NAME, Fields, decode_fields, decode_list, encode
+from freehold.wire.dialects.ollama.words import (
+    FINISH_OUT,
+    GENERATE,
+    MADE,
+    NAME,
+    Fields,
+    decode_fields,
+    decode_list,
+    encode,
+    encode_line,
+)
 from freehold.wire.fold import Fold
 
 _DURATIONS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
@@ -163,7 +173,7 @@ class StreamWriter:
             rest["logprobs"] = tokens
         thinking = isinstance(body, Thinking)
         line = self._form.line("" if thinking else text, {"thinking": text} if thinking else {}, rest)
-        out.append(encode(line) + b"\n")
+        out.append(encode_line(line))
 
     def _end(self, out: list[bytes]) -> None:
         self._ended = True
@@ -173,10 +183,10 @@ class StreamWriter:
             assert isinstance(part, ToolUse)
             calls.append(self._form.call(part, "".join(pieces), len(calls)))
         if calls:
-            out.append(encode(self._form.line("", {"tool_calls": calls}, {"done": False})) + b"\n")
+            out.append(encode_line(self._form.line("", {"tool_calls": calls}, {"done": False})))
         finish = self._finish or Finish(reason="unknown")
         self._form.start(Start())
-        out.append(encode(self._form.line("", {}, self._form.end(finish, finish.reason, self._usage))) + b"\n")
+        out.append(encode_line(self._form.line("", {}, self._form.end(finish, finish.reason, self._usage))))
 
 
 class WholeWriter:
