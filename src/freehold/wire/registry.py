@@ -6,5 +6,8 @@ from freehold.wire.dialect import Dialect
 from freehold.wire.dialects.anthropic import AnthropicDialect
 from freehold.wire.dialects.ollama import OllamaDialect
 from freehold.wire.dialects.openai_chat import OpenAIChatDialect
+from freehold.wire.dialects.openai_completions import OpenAICompletionsDialect
 
-DIALECTS: dict[str, Dialect] = {d.name: d for d in (OpenAIChatDialect(), AnthropicDialect(), OllamaDialect())}
+DIALECTS: dict[str, Dialect] = {
+    d.name: d for d in (OpenAIChatDialect(), OpenAICompletionsDialect(), AnthropicDialect(), OllamaDialect())
+}

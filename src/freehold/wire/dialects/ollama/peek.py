@@ -59,7 +59,10 @@ def _check(members: Fields, name: str, openers: str) -> None:
 
 def _max_output(options: Raw | None) -> int | None:
     """`num_predict`; -1 and -2 (until the context is full) and 0 set no bound."""
-    if options is None or bytes(options) in (b"null", b"{}"):
+    if options is None:
+        return None
+    held = bytes(options)
+    if held == b"null" or (held[0] == 0x7B and held.find(b'"num_predict"') < 0):
         return None
     limit = object_of(options, "options").get("num_predict")
     if limit is None or bytes(limit) == b"null":
