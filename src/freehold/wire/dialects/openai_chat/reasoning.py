@@ -92,22 +92,16 @@ def thinking_details_in(value: Any) -> list[AnyPart]:
     """`reasoning_details` as parts; empty where any item isn't of the known shape (then it travels raw)."""
     if not isinstance(value, list):
         return []
-    parts: list[Thinking] = []
-    begun: dict[int, list[Any]] = {}  # place of a part -> the items joined to it
+    blocks: list[list[tuple[dict[str, Any], Thinking]]] = []  # the items of each, with what they say
     for item in value:
         part = detail_in(item)
         if part is None:
             return []
-        if parts and _goes_on(begun[len(parts) - 1][-1], item):
-            _join(parts[-1], part)
-            begun[len(parts) - 1].append(item)
+        if blocks and _goes_on(blocks[-1][-1][0], item):
+            blocks[-1].append((item, part))
         else:
-            begun[len(parts)] = [item]
-            parts.append(part)
-    for place, items in begun.items():
-        if len(items) > 1:
-            parts[place].spelling[_PIECES] = text_of(items)
-    return [*parts]
+            blocks.append([(item, part)])
+    return [_joined(block) for block in blocks]
 
 
 def _goes_on(before: dict[str, Any], item: dict[str, Any]) -> bool:
@@ -116,13 +110,17 @@ def _goes_on(before: dict[str, Any], item: dict[str, Any]) -> bool:
     return same and item["type"] != "reasoning.encrypted" and type(item.get("index")) is int and not before.get("signature")
 
 
-def _join(part: Thinking, more: Thinking) -> None:
-    part.text += more.text
-    part.signature = more.signature
-    members = {**detail_members(part), **detail_members(more)}
-    for empty in ("text", "summary"):
-        members.pop(empty, None)
-    part.spelling[_ITEM] = text_of(members)
+def _joined(block: list[tuple[dict[str, Any], Thinking]]) -> Thinking:
+    """The items of one block of thinking as one part."""
+    first, last = block[0][1], block[-1][1]
+    if len(block) > 1:
+        members = {**detail_members(first), **detail_members(last)}
+        for empty in ("text", "summary"):
+            members.pop(empty, None)
+        first.text = "".join(part.text for _, part in block)
+        first.signature = last.signature
+        first.spelling.update({_ITEM: text_of(members), _PIECES: text_of([item for item, _ in block])})
+    return first
 
 
 def thinking_blocks_in(value: Any) -> list[AnyPart]:
