@@ -6,18 +6,20 @@ from freehold.wire.dialect import Dialect
 from freehold.wire.dialects.anthropic import AnthropicDialect
 from freehold.wire.dialects.cohere import CohereDialect
 from freehold.wire.dialects.jina import JINA
+from freehold.wire.dialects.ollama import OllamaDialect
 from freehold.wire.dialects.openai_chat import OpenAIChatDialect
+from freehold.wire.dialects.openai_completions import OpenAICompletionsDialect
 from freehold.wire.dialects.tei import TEI
 from freehold.wire.dialects.voyage import VOYAGE
 
-DIALECTS: dict[str, Dialect] = {
-    d.name: d
-    for d in (
-        OpenAIChatDialect(),
-        AnthropicDialect(),
-        CohereDialect(),
-        VOYAGE,
-        JINA,
-        TEI,
-    )
-}
+_ALL: tuple[Dialect, ...] = (
+    OpenAIChatDialect(),
+    OpenAICompletionsDialect(),
+    AnthropicDialect(),
+    CohereDialect(),
+    OllamaDialect(),
+    VOYAGE,
+    JINA,
+    TEI,
+)
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}

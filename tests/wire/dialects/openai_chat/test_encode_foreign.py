@@ -105,7 +105,7 @@ def test_an_empty_error_result_still_says_error() -> None:
     [
         ("effort", None, None, ("messages[].thinking",)),
         ("none", None, None, ("messages[].thinking",)),
-        ("thinking_object", "reasoning_content", "hm", ()),
+        ("thinking_object", "reasoning_content", "hm", ("messages[].thinking",)),  # the sealed part
         (
             "reasoning_object",
             "reasoning_details",

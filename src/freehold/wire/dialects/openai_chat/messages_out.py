@@ -31,7 +31,7 @@ from freehold.wire.chat import (
     ToolUse,
 )
 from freehold.wire.dialect import Quirks
-from freehold.wire.dialects.openai_chat.reasoning import block_out, detail_out, new_detail, thinking_text
+from freehold.wire.dialects.openai_chat.reasoning import block_out, details_out, format_of, new_detail, thinking_text
 from freehold.wire.dialects.openai_chat.words import CACHE_AT, IN, INNER, NAME, decode_any
 
 _JOINT = {"system": "\n\n", "assistant": "", "tool": "\n"}
@@ -162,10 +162,12 @@ class MessageEncoder:
         if not thinking:
             return
         if self._quirks.reasoning == "reasoning_object":
-            item["reasoning_details"] = [new_detail(part, index) for index, part in enumerate(thinking)]
-        elif self._quirks.reasoning == "thinking_object" and any(part.text for part in thinking):
+            item["reasoning_details"] = [new_detail(part, index, format_of(part)) for index, part in enumerate(thinking)]
+            return
+        keeps = self._quirks.reasoning == "thinking_object"
+        if keeps and any(part.text for part in thinking):
             item["reasoning_content"] = "".join(part.text for part in thinking)
-        else:
+        if not keeps or any(part.redacted for part in thinking):  # sealed thinking has no text to keep
             self.dropped["messages[].thinking"] = None
 
     def _content(self, parts: list[AnyPart], role: str, path: str) -> Any:
@@ -267,7 +269,7 @@ def _field_of(part: AnyPart, fields: dict[str, Any]) -> bool:
         fields.setdefault("tool_calls", []).append(_own_call(part, where))
     elif isinstance(part, Thinking) and where != "content":
         if where == "reasoning_details":
-            fields.setdefault("reasoning_details", []).append(detail_out(part))
+            fields.setdefault("reasoning_details", []).extend(details_out(part))
         elif where == "thinking_blocks":
             fields.setdefault("thinking_blocks", []).append(block_out(part))
         else:

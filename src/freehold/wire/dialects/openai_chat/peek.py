@@ -39,7 +39,7 @@ def peek(body: bytes, kind: Kind) -> Peek:
         members = fields.split(body)
     except fields.FieldsError as error:
         raise InvalidRequest(f"the request body could not be read: {error}") from None
-    model = _model(members.get("model"))
+    model = model_of(members.get("model"))
     if kind == "embeddings":
         _require_filled(members, "input", '["')
         return Peek(kind, members, model, False, None, False)
@@ -48,8 +48,8 @@ def peek(body: bytes, kind: Kind) -> Peek:
         return Peek(kind, members, model, False, None, False)
     _require_filled(members, "messages", "[")
     stream = members.get("stream")
-    streams = stream is not None and _stream(stream)
-    return Peek(kind, members, model, streams, _max_output(members), streams and _wants_usage(members))
+    streams = stream is not None and stream_of(stream)
+    return Peek(kind, members, model, streams, _max_output(members), streams and wants_usage(members))
 
 
 def json_type(value: Raw) -> str:
@@ -57,7 +57,7 @@ def json_type(value: Raw) -> str:
     return _TYPES.get(memoryview(value)[0], "a number")
 
 
-def _model(value: Raw | None) -> str:
+def model_of(value: Raw | None) -> str:
     if value is None:
         raise InvalidRequest("'model' is missing: name the model to ask", param="model")
     try:
@@ -86,7 +86,7 @@ def _require_filled(members: dict[str, Raw], name: str, openers: str) -> None:
         raise InvalidRequest(f"'{name}' is empty: it needs at least one {'message' if openers == '[' else 'text'}", param=name)
 
 
-def _stream(value: Raw) -> bool:
+def stream_of(value: Raw) -> bool:
     streams = _BOOLS.get(bytes(value))
     if streams is None:
         raise InvalidRequest(f"'stream' must be true or false, not {json_type(value)}", param="stream")
@@ -113,7 +113,7 @@ def _max_output(members: dict[str, Raw]) -> int | None:
     return limit
 
 
-def _wants_usage(members: dict[str, Raw]) -> bool:
+def wants_usage(members: dict[str, Raw]) -> bool:
     options = members.get("stream_options")
     if options is None:
         return False
@@ -170,13 +170,13 @@ def input_text(opened: Peek) -> str:
     """All prompt text, a line a piece. Media are left out; a token array stands as one short word a token."""
     pieces: list[str] = []
     if opened.kind == "embeddings":
-        _embedding_text(_lenient(opened.fields.get("input")), pieces)
+        texts_of(lenient(opened.fields.get("input")), pieces)
         return "\n".join(pieces)
     if opened.kind == "rerank":
         for name in ("query", "documents"):
-            _embedding_text(_lenient(opened.fields.get(name)), pieces)
+            texts_of(lenient(opened.fields.get(name)), pieces)
         return "\n".join(pieces)
-    messages = _lenient(opened.fields.get("messages"))
+    messages = lenient(opened.fields.get("messages"))
     for message in messages if isinstance(messages, list) else []:
         if isinstance(message, dict):
             _message_text(message, pieces)
@@ -187,7 +187,7 @@ def input_text(opened: Peek) -> str:
     return "\n".join(pieces)
 
 
-def _lenient(value: Raw | None) -> Any:
+def lenient(value: Raw | None) -> Any:
     try:
         return None if value is None else decode_any(value)
     except (ValidationError, DecodeError, UnicodeDecodeError, RecursionError):
@@ -210,7 +210,7 @@ def _message_text(message: dict[str, Any], pieces: list[str]) -> None:
             pieces.extend(text for key in ("name", "arguments") if isinstance(text := function.get(key), str))
 
 
-def _embedding_text(value: Any, pieces: list[str]) -> None:
+def texts_of(value: Any, pieces: list[str]) -> None:
     if isinstance(value, str):
         pieces.append(value)
     elif isinstance(value, list):
@@ -218,4 +218,4 @@ def _embedding_text(value: Any, pieces: list[str]) -> None:
             pieces.append(" a" * len(value))
             return
         for item in value:
-            _embedding_text(item, pieces)
+            texts_of(item, pieces)

@@ -39,7 +39,8 @@ _UNREADABLE = Failure(status=502, kind="upstream_broken", message="the provider'
 class ReplyReader:
     """What the stream and the whole reader share: chunk objects -> events."""
 
-    def __init__(self, body: str) -> None:
+    def __init__(self, body: str, dialect: str = NAME) -> None:
+        self._dialect = dialect
         self._bodies = (body, "message" if body == "delta" else "delta")  # Perplexity sends both: each form has its own
         self._choices: dict[int, ChoiceReader] = {}
         self._started = False
@@ -97,7 +98,7 @@ class ReplyReader:
                 id=self._reply_id,
                 model=model if isinstance(model, str) else "",
                 created_s=int(created) if isinstance(created, int | float) and 0 <= created < 1e12 else 0,
-                dialect=NAME,
+                dialect=self._dialect,
                 extras=rest_of(value, _CHUNK_WORDS),
             )
         )
@@ -125,9 +126,9 @@ class ReplyReader:
 class StreamReader:
     """Server-sent events in any chunking -> canonical events."""
 
-    def __init__(self) -> None:
+    def __init__(self, reply: ReplyReader | None = None) -> None:
         self._sse = SSEDecoder()
-        self._reply = ReplyReader("delta")
+        self._reply = reply or ReplyReader("delta")
 
     def feed(self, chunk: bytes) -> list[Event]:
         events: list[Event] = []
@@ -186,7 +187,8 @@ def _is_json(data: bytes) -> bool:
 class WholeReader:
     """One chat.completion object -> canonical events, all at `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, reply: ReplyReader | None = None) -> None:
+        self._reply = reply or ReplyReader("message")
         self._pieces: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -195,7 +197,7 @@ class WholeReader:
 
     def close(self) -> list[Event]:
         events: list[Event] = []
-        reply = ReplyReader("message")
+        reply = self._reply
         try:
             value = decode_any(b"".join(self._pieces))
         except (DecodeError, UnicodeDecodeError, RecursionError):

@@ -19,6 +19,7 @@ _KINDS = ("reasoning.text", "reasoning.summary", "reasoning.encrypted")
 
 _TEXT_IN = {"reasoning.text": "text", "reasoning.summary": "summary", "reasoning.encrypted": "data"}
 _ITEM = "item"  # in a part's spelling: the item's members that have no word, as JSON text
+_PIECES = "pieces"  # in a part's spelling: the items that were joined to it, as they came
 
 
 def detail_in(item: Any) -> Thinking | None:
@@ -55,10 +56,22 @@ def detail_out(part: Thinking) -> dict[str, Any]:
     return _worded(detail_members(part), part)
 
 
-def new_detail(part: Thinking, index: int) -> dict[str, Any]:
+def details_out(part: Thinking) -> list[dict[str, Any]]:
+    """The items that a part was read from: as they came, or as one where its text has changed since."""
+    pieces: list[dict[str, Any]] = decode_any(part.spelling.get(_PIECES, "[]"))
+    unchanged = pieces and "".join(piece.get(_TEXT_IN[piece["type"]]) or "" for piece in pieces) == part.text
+    return pieces if unchanged else [detail_out(part)]
+
+
+def new_detail(part: Thinking, index: int, name: str = ANTHROPIC_FORMAT) -> dict[str, Any]:
     """One item of `reasoning_details` for thinking of another dialect, or of ours in another spelling."""
     kind = "reasoning.encrypted" if part.redacted else "reasoning.text"
-    return _worded({"type": kind, "format": ANTHROPIC_FORMAT, "index": index}, part)
+    return _worded({"type": kind, "format": name, "index": index}, part)
+
+
+def format_of(part: Thinking) -> str:
+    """The format of a whole part: what nobody signed or sealed is not passed off as Anthropic's."""
+    return ANTHROPIC_FORMAT if part.signature or part.redacted else "unknown"
 
 
 def _worded(item: dict[str, Any], part: Thinking) -> dict[str, Any]:
@@ -79,8 +92,35 @@ def thinking_details_in(value: Any) -> list[AnyPart]:
     """`reasoning_details` as parts; empty where any item isn't of the known shape (then it travels raw)."""
     if not isinstance(value, list):
         return []
-    parts: list[AnyPart] = [part for item in value if (part := detail_in(item)) is not None]
-    return parts if len(parts) == len(value) else []
+    blocks: list[list[tuple[dict[str, Any], Thinking]]] = []  # the items of each, with what they say
+    for item in value:
+        part = detail_in(item)
+        if part is None:
+            return []
+        if blocks and _goes_on(blocks[-1][-1][0], item):
+            blocks[-1].append((item, part))
+        else:
+            blocks.append([(item, part)])
+    return [_joined(block) for block in blocks]
+
+
+def _goes_on(before: dict[str, Any], item: dict[str, Any]) -> bool:
+    """A client that lists the pieces of a stream sends one block of thinking as many items; its signature ends it."""
+    same = all(before.get(name) == item.get(name) for name in ("type", "index", "format"))
+    return same and item["type"] != "reasoning.encrypted" and type(item.get("index")) is int and not before.get("signature")
+
+
+def _joined(block: list[tuple[dict[str, Any], Thinking]]) -> Thinking:
+    """The items of one block of thinking as one part."""
+    first, last = block[0][1], block[-1][1]
+    if len(block) > 1:
+        members = {**detail_members(first), **detail_members(last)}
+        for empty in ("text", "summary"):
+            members.pop(empty, None)
+        first.text = "".join(part.text for _, part in block)
+        first.signature = last.signature
+        first.spelling.update({_ITEM: text_of(members), _PIECES: text_of([item for item, _ in block])})
+    return first
 
 
 def thinking_blocks_in(value: Any) -> list[AnyPart]:

@@ -50,7 +50,13 @@ _PLAIN: dict[str, tuple[str, Callable[[Raw], Any], str]] = {
 def decode_request(opened: Peek) -> ChatRequest:
     """Raises InvalidRequest with the path of the offending field."""
     request = ChatRequest(dialect=NAME, model=opened.model, messages=[])
-    members = opened.fields
+    decode_knobs(request, opened.fields)
+    request.messages = decode_messages(opened.fields["messages"])
+    return request
+
+
+def decode_knobs(request: ChatRequest, members: dict[str, Raw]) -> None:
+    """Everything but the model and the messages. Raises InvalidRequest."""
     for name, value in members.items():
         if name in ("model", "messages"):
             continue
@@ -63,8 +69,6 @@ def decode_request(opened: Peek) -> ChatRequest:
             _SPECIAL[name](request, value, members)
         else:
             request.extras[name] = value
-    request.messages = decode_messages(members["messages"])
-    return request
 
 
 def _typed(decode: Callable[[Raw], Any], value: Raw, path: str, wanted: str) -> Any:

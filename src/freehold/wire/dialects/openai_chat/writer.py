@@ -30,9 +30,9 @@ from freehold.wire.chat import (
     UsageReport,
 )
 from freehold.wire.dialect import WriterOptions
-from freehold.wire.dialects.openai_chat.reasoning import detail_out, new_detail
+from freehold.wire.dialects.openai_chat.reasoning import detail_out, format_of, new_detail
 from freehold.wire.dialects.openai_chat.usage import write_usage
-from freehold.wire.dialects.openai_chat.words import FINISH_IN, FINISH_OUT, IN, NAME, decode_any, encode
+from freehold.wire.dialects.openai_chat.words import ANTHROPIC_FORMAT, FINISH_IN, FINISH_OUT, IN, NAME, decode_any, encode
 from freehold.wire.fold import Fold
 
 _BARE = ("reasoning_content", "reasoning", "content")  # spellings of thinking that have no signature
@@ -305,10 +305,10 @@ def _field_of(part: AnyPart, own: bool) -> str:
     return part.spelling.get(IN, "") if own else ""
 
 
-def _detail(part: Thinking, index: int, own: bool) -> dict[str, Any]:
-    """Thinking, or a piece of it, as an item of `reasoning_details`."""
+def _detail(part: Thinking, index: int, own: bool, name: str = ANTHROPIC_FORMAT) -> dict[str, Any]:
+    """Thinking, or a piece of it, as an item of `reasoning_details`. A piece cannot tell yet whether a signature follows."""
     if _field_of(part, own) != "reasoning_details":
-        return new_detail(part, index)
+        return new_detail(part, index, name)
     return {**detail_out(part), **part.extras}
 
 
@@ -317,7 +317,7 @@ def _details(parts: list[AnyPart], own: bool) -> list[Any]:
     details: list[Any] = []
     for part in parts:
         if isinstance(part, Thinking) and _field_of(part, own) not in _BARE:
-            details.append(_detail(part, len(details), own))
+            details.append(_detail(part, len(details), own, format_of(part)))
         elif _is_detail(part):
             details.append(part.raw)  # type: ignore[union-attr]
     return details
