@@ -5,5 +5,6 @@ from __future__ import annotations
 from freehold.wire.dialect import Dialect
 from freehold.wire.dialects.anthropic import AnthropicDialect
 from freehold.wire.dialects.openai_chat import OpenAIChatDialect
+from freehold.wire.dialects.openai_responses import OpenAIResponsesDialect
 
-DIALECTS: dict[str, Dialect] = {d.name: d for d in (OpenAIChatDialect(), AnthropicDialect())}
+DIALECTS: dict[str, Dialect] = {d.name: d for d in (OpenAIChatDialect(), OpenAIResponsesDialect(), AnthropicDialect())}
