@@ -376,9 +376,13 @@ class _Reasoning(Slot):
             if left is None or self._at + len(text) <= left:
                 self._say(text)
                 return
-            self._say(text[: left - self._at])
+            head = left - self._at
+            if not text.startswith(JOINT, head):  # the text was changed on the way: it goes on in one piece
+                self._breaks = []
+                continue
+            self._say(text[:head])
             self._end_piece()
-            text = text[left - self._at + len(JOINT) :] if self._at == left else ""
+            text = text[head + len(JOINT) :]
             self._at = left + len(JOINT)
             self._open_piece()
 
