@@ -178,7 +178,11 @@ def test_provider_side_calls_are_the_assistants_and_other_unknown_items_are_a_us
 
 def test_sealed_reasoning_is_its_makers_again() -> None:
     sealed = [
-        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "t"}], "encrypted_content": seal("a", "signature", "s.1")},
+        {
+            "type": "reasoning",
+            "summary": [{"type": "summary_text", "text": "t"}],
+            "encrypted_content": seal("a", "signature", "s.1"),
+        },
         {"type": "reasoning", "summary": [], "encrypted_content": seal("b", "redacted", "r")},
         {"type": "reasoning", "summary": [], "encrypted_content": seal("g", "call", "proof")},
         CALL,
@@ -244,7 +248,11 @@ def test_knobs_have_their_canonical_words() -> None:
         {"tool_choice": {"type": "custom", "name": "f"}},
         {"tool_choice": {"type": "web_search_preview"}},
         {"tools": [{"type": "function", "name": "f", "parameters": None, "strict": None, "description": None}]},
-        {"tools": [{"type": "function", "name": "f", "parameters": {}, "strict": True, "description": "", "defer_loading": True}]},
+        {
+            "tools": [
+                {"type": "function", "name": "f", "parameters": {}, "strict": True, "description": "", "defer_loading": True}
+            ]
+        },
         {"tools": [{"type": "web_search"}, {"type": "custom", "name": "c"}, {"type": "mcp", "server_label": "s"}]},
         {"stream": True, "stream_options": {"include_obfuscation": False}, "max_tool_calls": 3, "safety_identifier": "s"},
         {"frequency_penalty": 0.5, "presence_penalty": 0, "unknown": {"a": [1, None, "x"]}},
@@ -309,11 +317,16 @@ def test_a_clients_mistake_is_refused_with_the_path_of_the_field(fields: dict[st
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "user", "assistant", "message", "reasoning", "input_text"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.sampled_from(["", "user", "assistant", "message", "reasoning", "input_text"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["type", "role", "content", "text", "summary", "id", "output", "call_id", "name", "arguments", "status"]),
+            st.sampled_from(
+                ["type", "role", "content", "text", "summary", "id", "output", "call_id", "name", "arguments", "status"]
+            ),
             inner,
             max_size=5,
         )
