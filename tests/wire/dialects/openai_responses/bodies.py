@@ -136,8 +136,8 @@ def numbered(*events: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _text_events(place: dict[str, Any], text: str, kind: str, **more: Any) -> list[dict[str, Any]]:
     return [
-        {"type": f"response.{kind}.delta", **place, "delta": text[:3], **more},
-        {"type": f"response.{kind}.delta", **place, "delta": text[3:], **more},
+        {"type": f"response.{kind}.delta", **place, "delta": text[:2], **more},
+        {"type": f"response.{kind}.delta", **place, "delta": text[2:], **more},
     ]
 
 

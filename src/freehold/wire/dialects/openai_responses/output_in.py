@@ -57,7 +57,7 @@ class WholeItem(Item):
 class _Part:
     """A started part and how much of it was told."""
 
-    __slots__ = ("body", "citations", "logprobs", "number", "sent")
+    __slots__ = ("body", "citations", "ended", "logprobs", "number", "sent")
 
     def __init__(self, number: int, body: AnyPart) -> None:
         self.number = number
@@ -65,9 +65,10 @@ class _Part:
         self.sent = 0  # characters
         self.citations = 0
         self.logprobs = False
+        self.ended = False
 
     def text(self, text: str, events: list[Event], **told: Any) -> None:
-        if text or told:
+        if (text or told) and not self.ended:
             self.sent += len(text)
             events.append(Delta(part=self.number, text=text, **told))
 
@@ -104,6 +105,8 @@ class MessageItem(Item):
             part.text(_string(value.get("delta")), events, **told)
         elif kind == "response.refusal.delta":
             self._part(index, {"type": "refusal"}, events).text(_string(value.get("delta")), events)
+        elif kind == "response.content_part.done" and index in self._parts and isinstance(value.get("part"), dict):
+            self._rest(self._parts[index], value["part"], events)
         elif kind == "response.output_text.annotation.added" and isinstance(value.get("annotation"), dict):
             part = self._part(index, {"type": "output_text"}, events)
             part.citations += 1
@@ -147,7 +150,8 @@ class MessageItem(Item):
         self.cut(events)
 
     def _rest(self, part: _Part, given: dict[str, Any], events: list[Event]) -> None:
-        if isinstance(part.body, Opaque):
+        """The last of a part: what of it was not told yet."""
+        if isinstance(part.body, Opaque) or part.ended:
             return
         text = _string(given.get("refusal" if isinstance(part.body, Refusal) else "text"))
         told: dict[str, Any] = {}
@@ -161,9 +165,16 @@ class MessageItem(Item):
         annotations = given.get("annotations")
         for citation in annotations[part.citations :] if isinstance(annotations, list) else ():
             part.text("", events, citation=raw(citation))
+        self._end(part, events)
+
+    def _end(self, part: _Part, events: list[Event]) -> None:
+        if not part.ended:
+            part.ended = True
+            events.append(PartEnd(part=part.number))
 
     def cut(self, events: list[Event]) -> None:
-        events.extend(PartEnd(part=part.number) for part in self._parts.values())
+        for part in self._parts.values():
+            self._end(part, events)
 
 
 class CallItem(Item):

@@ -56,6 +56,7 @@ class Slot:
     def __init__(self, out: Output, body: AnyPart) -> None:
         self.out = out
         self.body = body
+        self.index = -1  # of its item, once that is open
 
     def delta(self, event: Delta) -> None: ...
 
@@ -111,9 +112,10 @@ class Output:
 
     def close(self, status: str) -> None:
         """Finish what is open. `status` is that of an item which the end of the reply cut short."""
+        last = len(self.items) - 1  # only the last item was cut
         for slot in self._slots.values():
-            slot.close(status)
-        self.end_message(status)
+            slot.close("completed" if slot.index < last else status)
+        self.end_message("completed" if self._message is not None and self._message.index < last else status)
 
     # --- for slots ------------------------------------------------------------------
 
@@ -138,7 +140,7 @@ class Output:
         if self._message is None or (self.own and ITEM in body.spelling):
             self.end_message()
             members = item_members(body) if self.own else {}
-            self._message = _Message(self, {"type": "message", "id": self.new_id("msg"), "status": "completed", **members})
+            self._message = _Message(self, {"type": "message", "id": self.new_id("msg"), "status": "in_progress", **members})
         return self._message
 
     def end_message(self, status: str = "completed") -> None:
@@ -184,7 +186,7 @@ class _Message:
         for content in self.contents:
             content.end()
         parts = [content.part() for content in self.contents if not content.empty]
-        members = self.members if status == "completed" else {**self.members, "status": status}
+        members = self.members
         for content in self.contents:
             members = {**members, **content.item_extras}
         self.out.done(self.index, {**_ended(members, status), "role": "assistant", "content": parts})
@@ -283,15 +285,15 @@ class _Call(Slot):
         super().__init__(out, body)
         if body.signature and not out.own:
             _seal_call(out, body)
-        members = {"id": out.new_id("fc"), "type": CALL, "status": "completed", **(item_members(body) if out.own else {})}
+        members = {"id": out.new_id("fc"), "type": CALL, "status": "in_progress", **(item_members(body) if out.own else {})}
         call = {"call_id": body.id or f"{out.call_id}_{len(out.items)}", "name": body.name}
         self._members: Members = {**members, **call}
         self._pieces: list[str] = []
         self._ended = False
-        self._index = out.open({**self._members, "status": "in_progress", "arguments": ""})
+        self.index = out.open({**self._members, "status": "in_progress", "arguments": ""})
 
     def _place(self) -> Members:
-        return {"item_id": self._members["id"], "output_index": self._index}
+        return {"item_id": self._members["id"], "output_index": self.index}
 
     def delta(self, event: Delta) -> None:
         if self._ended:
@@ -317,7 +319,7 @@ class _Call(Slot):
         self._ended = True
         whole = {"name": self._members["name"], "arguments": arguments}
         self.out.emit("response.function_call_arguments.done", {**self._place(), **whole})
-        self.out.done(self._index, {**_ended(self._members, status), "arguments": arguments})
+        self.out.done(self.index, {**_ended(self._members, status), "arguments": arguments})
 
 
 def _seal_call(out: Output, body: ToolUse) -> None:
@@ -346,16 +348,15 @@ class _Reasoning(Slot):
         self._texts: list[str] = []  # finished pieces
         self._pieces: list[str] = []  # of the open one
         self._piece_open = False
-        self._index = -1
         self._ended = False
         if out.own or body.redacted:
             self._open()
 
     def _open(self) -> None:
-        if self._index < 0:
+        if self.index < 0:
             self.body.id = self.body.id or self.out.new_id("rs")
             item = reasoning(Thinking(id=self.body.id, spelling=self._begun()))
-            self._index = self.out.open({**item, "status": "in_progress"} if "status" in item else item)
+            self.index = self.out.open({**item, "status": "in_progress"} if "status" in item else item)
 
     def _begun(self) -> dict[str, str]:
         return {key: how for key, how in self.body.spelling.items() if key != BREAKS}
@@ -412,7 +413,7 @@ class _Reasoning(Slot):
         return {"type": "reasoning_text" if self._content else "summary_text", "text": text}
 
     def _emit(self, what: str, **members: Any) -> None:
-        place: Members = {"item_id": self.body.id, "output_index": self._index}
+        place: Members = {"item_id": self.body.id, "output_index": self.index}
         place["content_index" if self._content else "summary_index"] = len(self._texts)
         if self._content:
             kind = f"response.content_{what}" if what.startswith("part") else f"response.reasoning_{what}"
@@ -430,7 +431,7 @@ class _Reasoning(Slot):
         if body.signature:
             self._open()
         self._ended = True
-        if self._index < 0:
+        if self.index < 0:
             return
         self._end_piece()
         body.text = JOINT.join(self._texts)
@@ -442,4 +443,4 @@ class _Reasoning(Slot):
             sealed = seal(body.signed_by or self.out.dialect, what, body.redacted or body.signature)  # type: ignore[arg-type]
             body = structs.replace(body, signature=sealed)
         item = reasoning(body)
-        self.out.done(self._index, _ended(item, status) if "status" in item else item)
+        self.out.done(self.index, _ended(item, status) if "status" in item else item)

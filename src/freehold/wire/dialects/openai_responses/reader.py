@@ -130,6 +130,8 @@ class ReplyReader:
             self.fail(UNREADABLE, events)
             return
         kind = value.get("type")
+        if not isinstance(kind, str | None):
+            return
         index = value.get("output_index")
         index = index if type(index) is int else 0
         response = value.get("response")
@@ -141,7 +143,7 @@ class ReplyReader:
                 status = response.get("status")
                 word = _ENDS[kind] if kind == "response.failed" or not isinstance(status, str) else status
                 self.end(response, word, rest_of(response, *_BASICS), events)
-        elif isinstance(kind, str) and kind.startswith("response."):
+        elif kind is not None and kind.startswith("response."):
             self.start({}, events)
             self._item_event(kind, index, value, events)
 
