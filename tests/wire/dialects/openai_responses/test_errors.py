@@ -42,8 +42,8 @@ def test_an_error_event_is_well_formed_in_both_of_its_forms(error: GatewayError 
 
 
 def test_an_upstreams_refusal_keeps_what_users_branch_on() -> None:
-    body = b'{"error":{"message":"The model does not exist.","type":"invalid_request_error","param":"model","code":"model_not_found"}}'
-    error = DIALECT.decode_error(400, body, "openai")
+    told = {"message": "The model does not exist.", "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
+    error = DIALECT.decode_error(400, json.dumps({"error": told}).encode(), "openai")
     assert isinstance(error, UpstreamRefused)
     assert (error.status, error.param, error.code, error.error_type) == (400, "model", "model_not_found", "invalid_request_error")
     assert "The model does not exist." in error.message

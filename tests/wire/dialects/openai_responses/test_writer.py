@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import openai
@@ -29,6 +30,7 @@ from freehold.wire.chat import (
     Usage,
     UsageReport,
 )
+from freehold.wire.dialect import WriterOptions
 from freehold.wire.seal import seal
 
 from .bodies import DIALECT, RESPONSE, STREAM, as_the_sdk_reads, events_of, opened, read, reply_of, sdk_for, write
@@ -141,11 +143,9 @@ def test_an_own_stream_comes_out_as_it_came_in() -> None:
 
 @given(st.lists(st.integers(0, len(FULL)), max_size=6))
 def test_the_stream_does_not_depend_on_how_events_are_grouped(cuts: list[int]) -> None:
-    from freehold.wire.dialect import WriterOptions
-
     writer = DIALECT.writer(WriterOptions(stream=True, model="asked", call_id="call_1", created_s=99))
     edges = [0, *sorted(cuts), len(FULL)]
-    data = b"".join(writer.write(FULL[a:b]) for a, b in zip(edges, edges[1:], strict=False)) + writer.close()
+    data = b"".join(writer.write(FULL[a:b]) for a, b in pairwise(edges)) + writer.close()
     assert data == write(FULL)
 
 
@@ -190,8 +190,8 @@ def test_a_reply_of_another_dialect(stream: bool) -> None:
 
 
 def test_texts_that_follow_each_other_share_a_message() -> None:
-    events = told(text(0, "a"), text(1, ""), [PartStart(part=2, body=Refusal(text="")), Delta(part=2, text="no"), PartEnd(part=2)],
-                  call(3, "c"), text(4, "b"))  # fmt: skip
+    refusal: list[Event] = [PartStart(part=2, body=Refusal(text="")), Delta(part=2, text="no"), PartEnd(part=2)]
+    events = told(text(0, "a"), text(1, ""), refusal, call(3, "c"), text(4, "b"))
     assert [item["type"] for item in output(events)] == ["message", "function_call", "message"]
     assert [part["type"] for part in output(events)[0]["content"]] == ["output_text", "refusal"]
 
