@@ -2,7 +2,7 @@
 
 Signatures and redacted thinking mean something only to the maker that issued them; any other one refuses a request that
 holds them. A client's dialect has one field for them and no word for whose they are, so a foreign one travels sealed:
-"freehold.<dialect>.<what>.<value>". Who reads it back knows the maker, and whether it may be sent to a target.
+"~freehold.<dialect>.<what>.<value>". Who reads it back knows the maker, and whether it may be sent to a target.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 What = Literal["signature", "redacted", "call"]  # "call": the signature belongs to the tool call that follows
 
-MARK: Final = "freehold."
+MARK: Final = "~freehold."  # begins with a character that is rare in JSON: a long body is searched for it
 _KINDS = get_args(What)
 
 

@@ -79,7 +79,7 @@ def test_quirks_rename_and_drop_top_level_fields() -> None:
 def test_reasoning_that_another_maker_issued_does_not_reach_this_target() -> None:
     own = {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"}
     foreign = {"type": "reasoning", "summary": [], "encrypted_content": seal("anthropic", "signature", "sig")}
-    said = {"role": "user", "content": '"freehold.anthropic.signature.x" in a text stays'}
+    said = {"role": "user", "content": '"~freehold.anthropic.signature.x" in a text stays'}
     peek = opened(input=[said, own, foreign, said])
     patched, dropped = DIALECT.patch(peek, "m", QUIRKS)
     assert json.loads(patched)["input"] == [said, own, said]

@@ -271,7 +271,8 @@ def texts_of(part: Thinking) -> list[str]:
     """A reasoning text in the pieces that it came in; one piece where it was changed since."""
     texts: list[str] = []
     at = 0
-    for offset in decode_any(part.spelling[BREAKS]) if BREAKS in part.spelling else ():
+    told = part.extras.get(BREAKS) or part.spelling.get(BREAKS, "[]")
+    for offset in decode_any(told):
         if part.text[offset : offset + len(JOINT)] != JOINT:
             return [part.text]
         texts.append(part.text[at:offset])
@@ -296,4 +297,5 @@ def reasoning(part: Thinking) -> dict[str, Any]:
             item.setdefault(name, decode_any(part.spelling[name]))
     if part.signature:
         item["encrypted_content"] = part.signature
-    return {**item, **(decode_any(part.spelling[ITEM]) if ITEM in part.spelling else {}), **part.extras}
+    around = decode_any(part.spelling[ITEM]) if ITEM in part.spelling else {}
+    return {**item, **around, **{key: member for key, member in part.extras.items() if key != BREAKS}}

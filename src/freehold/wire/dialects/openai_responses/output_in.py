@@ -25,7 +25,8 @@ class Numbers(Protocol):
 class Item:
     def __init__(self, reply: Numbers, item: dict[str, Any]) -> None:
         self._reply = reply
-        self._item = item
+        # How it will end, unless the finished item says otherwise.
+        self._item = {**item, "status": "completed"} if item.get("status") == "in_progress" else item
         self.ended = False
 
     def added(self, events: list[Event]) -> None:
@@ -74,15 +75,9 @@ class _Part:
 
 
 def _late(started: dict[str, Any], item: dict[str, Any], *known: str) -> dict[str, Any]:
-    """Members of the finished item that its beginning did not tell. That it is completed goes without saying."""
+    """Members of the finished item that its beginning did not tell."""
     absent = object()
-    return {
-        key: member
-        for key, member in item.items()
-        if key not in known
-        and started.get(key, absent) != member
-        and not (key == "status" and member == "completed" and started.get(key) == "in_progress")
-    }
+    return {key: member for key, member in item.items() if key not in known and started.get(key, absent) != member}
 
 
 class MessageItem(Item):

@@ -95,8 +95,8 @@ def patch(opened: Peek, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, .
     members = opened.fields
     if model != opened.model:
         members = members | {"model": Raw(_encode(model))}
-    sent = members.get("input")
-    foreign = sent is not None and bytes(sent).find(_SEALED) >= 0
+    sent = bytes(members.get("input", b""))
+    foreign = sent.find(b"~") >= 0 and sent.find(_SEALED) >= 0  # one character is found ten times as fast
     if not foreign and not quirks.rename and not quirks.drop:
         return fields.join(members), ()
     members = dict(members)

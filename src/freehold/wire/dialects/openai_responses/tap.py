@@ -54,6 +54,12 @@ _decode_event = json.Decoder(_Event).decode
 _decode_response = json.Decoder(_Response).decode
 
 
+def _is_delta(chunk: bytes) -> bool:
+    """The usual chunk: one event, whose name says that it is a piece of text. Spares the search in its data."""
+    line = chunk.find(b"\n", 0, 64)
+    return chunk[line - 6 : line] == b".delta" and chunk.find(b"\n\n") == len(chunk) - 2
+
+
 class _Tap:
     """What both taps know and how they learn it from a response object."""
 
@@ -107,7 +113,7 @@ class StreamTap(_Tap):
             if not chunk:
                 return b""
         # JSON inside a string can't match: its quotes are escaped, and a false match is only slower.
-        if chunk.find(b'"response"') >= 0 or chunk.find(b'"error"') >= 0:
+        if not _is_delta(chunk) and (chunk.find(b'"response"') >= 0 or chunk.find(b'"error"') >= 0):
             chunk = self._read(chunk)
         self._kept.append(chunk)
         self._kept_bytes += len(chunk) + _CHUNK_COST
@@ -235,7 +241,7 @@ class StreamTap(_Tap):
 
 # A regular expression takes a tenth of the time of parsing each event, and this text is only ever counted. Inside a
 # string the quotes before these names are escaped, so that they can't match there.
-_PIECES = re.compile(rb'(?<!\\)"delta":\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
+_PIECES = re.compile(rb'"delta":\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _NAMES = re.compile(rb'output_item\.added"[^\n]{0,2000}?"name":\s*"([^"\\]{0,200})"')
 
 
