@@ -456,6 +456,26 @@ def test_anthropics_signatures_survive_a_turn_through_a_responses_client(stream_
     assert "thinking" not in dropped and body["thinking"]["type"] == "enabled"
 
 
+@pytest.mark.parametrize("stream_in", [True, False])
+def test_anthropics_signature_from_behind_a_chat_api_is_anthropics_everywhere(stream_in: bool) -> None:
+    detail = {"type": "reasoning.text", "text": "t", "format": "anthropic-claude-v1", "index": 0}
+    signed = {**detail, "signature": "sig=="}
+    head = {"id": "x", "created": 5, "model": "anthropic/claude"}
+    if stream_in:
+        deltas: list[Body] = [{"reasoning_details": [detail]}, {"reasoning_details": [{**signed, "text": ""}]}, {"content": "a"}]
+        chunks = [head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+        chunks.append(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        data = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + b"data: [DONE]\n\n"
+    else:
+        message = {"role": "assistant", "content": "a", "reasoning_details": [signed]}
+        data = json.dumps(head | {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).encode()
+    items = items_again(response_of(data, CHAT, stream_in, True))
+    native, _ = from_responses(ANTHROPIC, input=items, reasoning={"effort": "low"})
+    assert native["messages"][1]["content"][0] == {"type": "thinking", "thinking": "t", "signature": "sig=="}
+    behind, _ = from_responses(CHAT, Quirks(reasoning="reasoning_object"), input=items)
+    assert behind["messages"][1]["reasoning_details"] == [signed]
+
+
 def _deepseek_stream() -> bytes:
     base = {"id": "x", "object": "chat.completion.chunk", "created": 5, "model": "deepseek-reasoner"}
     deltas: list[Body] = [

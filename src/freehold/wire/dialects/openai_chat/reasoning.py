@@ -34,6 +34,8 @@ def detail_in(item: Any) -> Thinking | None:
     own = item.get("format") in _ANTHROPICS
     part = Thinking(spelling={IN: "reasoning_details"})
     sealed = unseal(text if taken == "data" else signature or "")
+    if own:
+        part.signed_by = "anthropic"
     if sealed is not None:
         own, part.signed_by = True, sealed.maker
         text, signature = (sealed.value, signature) if taken == "data" else (text, sealed.value)

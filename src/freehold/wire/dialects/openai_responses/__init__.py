@@ -1,8 +1,8 @@
 """OpenAI's Responses API: /v1/responses and /v1/responses/input_tokens, on the client's side and on the upstream's.
 
 peek.py is the PASS side of a request, request_* and items_* the translating one; tap.py is the PASS side of a reply,
-reader.py with output_in.py and writer.py with output_out.py the translating one; errors.py both. Errors, quirks and media
-in data URLs are the same as in OpenAI's chat API and come from there.
+reader.py (with output_in.py) and writer.py (with output_out.py, slots.py, reasoning_out.py, echo.py) the translating one;
+errors.py both. Error replies, the use of quirks and data URLs are the same as in OpenAI's chat API and come from there.
 """
 
 from __future__ import annotations

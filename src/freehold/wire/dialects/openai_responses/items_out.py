@@ -95,14 +95,21 @@ class ItemEncoder:
             return self._thinking(part)
         if isinstance(part, ToolUse):
             self._mark(part)
-            return [self._around(part, {"type": CALL, **tool_call(part)})]
+            known = {"call_id": self._call_id(part.id), "name": part.name}
+            return [self._around(part, {"type": CALL, **known, "arguments": part.arguments or ("" if self._own else "{}")})]
         if isinstance(part, ToolResult):
             self._mark(part)
-            result = {"type": RESULT, "call_id": call_id(part.call_id), "output": self._output(part, path)}
+            result = {"type": RESULT, "call_id": self._call_id(part.call_id), "output": self._output(part, path)}
             return [self._around(part, result)]
         if isinstance(part, Opaque) and part.dialect == NAME and part.spelling.get(ITEM) == WHOLE:
             return [part.raw]
         return None
+
+    def _call_id(self, given: str) -> str:
+        """An id that OpenAI takes: a longer one keeps its beginning and stays unique."""
+        if self._own or len(given) <= _MAX_CALL_ID:
+            return given
+        return given[:39] + "_" + sha256(given.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
     def _around(self, part: AnyPart, item: dict[str, Any]) -> dict[str, Any]:
         return {**item, **item_members(part)} if self._own else item
@@ -248,15 +255,6 @@ class ItemEncoder:
         for key in extras:
             if bytes(extras[key]) not in (b"null", b"[]", b"{}", b"false"):
                 self.dropped[prefix + key] = None
-
-
-def call_id(given: str) -> str:
-    """An id that OpenAI takes: a longer one keeps its beginning and stays unique."""
-    return given if len(given) <= _MAX_CALL_ID else given[:39] + "_" + sha256(given.encode()).hexdigest()[:24]
-
-
-def tool_call(part: ToolUse) -> dict[str, str]:
-    return {"call_id": call_id(part.id), "name": part.name, "arguments": part.arguments or "{}"}
 
 
 def item_members(part: AnyPart) -> dict[str, Any]:

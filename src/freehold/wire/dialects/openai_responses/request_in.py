@@ -244,7 +244,7 @@ def _reasoning(request: ChatRequest, value: Raw) -> None:
         return
     reasoning = Reasoning()
     for key, member in members.items():
-        if key == "effort" and not is_null(member):
+        if key == "effort" and not is_null(member) and bytes(member) != b'""':
             reasoning.effort = _text(member, "reasoning.effort")
             if reasoning.effort == "none":
                 reasoning.enabled = False

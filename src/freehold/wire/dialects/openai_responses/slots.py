@@ -1,4 +1,4 @@
-"""Parts on their way into output items: content into messages, calls and reasoning into items of their own."""
+"""Parts on their way into output items: content into messages, calls into items of their own (reasoning_out.py: reasoning)."""
 
 from __future__ import annotations
 
