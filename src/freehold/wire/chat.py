@@ -39,10 +39,15 @@ class Media(Struct):
 
 
 class Part(Struct, tag_field="part", kw_only=True):
-    """`signature`: an opaque proof of the model's reasoning that must go back with this part (Thinking; Gemini: any part)."""
+    """`signature`: an opaque proof of the model's reasoning that must go back with this part (Thinking; Gemini: any part).
+
+    `signed_by`: the dialect whose provider issued it (or `redacted`), "" where that is the source's own or not known. No
+    other maker takes it: seal.py says how one travels through a client of another dialect.
+    """
 
     cache: CacheMark | None = None
     signature: str = ""
+    signed_by: str = ""
     extras: Extras = field(default_factory=dict)
     spelling: dict[str, str] = field(default_factory=dict)
 

@@ -9,11 +9,13 @@ from freehold.wire.dialects.jina import JINA
 from freehold.wire.dialects.ollama import OllamaDialect
 from freehold.wire.dialects.openai_chat import OpenAIChatDialect
 from freehold.wire.dialects.openai_completions import OpenAICompletionsDialect
+from freehold.wire.dialects.openai_responses import OpenAIResponsesDialect
 from freehold.wire.dialects.tei import TEI
 from freehold.wire.dialects.voyage import VOYAGE
 
 _ALL: tuple[Dialect, ...] = (
     OpenAIChatDialect(),
+    OpenAIResponsesDialect(),
     OpenAICompletionsDialect(),
     AnthropicDialect(),
     CohereDialect(),

@@ -6,7 +6,7 @@ Decisions, where the APIs differ:
 - Messages of one role that follow each other are merged; tool results come first in their turn, in their order. A tool
   call without a result, or a result without its call, is refused here: the provider's own error names neither.
 - Ids of tool calls are made unique and spelt in the allowed characters, on calls and results alike.
-- Blank text is left out: the API refuses it. So is thinking that no provider signed (named "thinking").
+- Blank text is left out: the API refuses it. So is thinking that another maker or nobody signed (named "thinking").
 - `max_tokens` is sent as asked; where nothing was asked, models.py has the default.
 - A JSON schema becomes output_config.format. "Any JSON object" has no equivalent here: dropped and named.
 Tuning knobs are the business of knobs.py.
@@ -220,7 +220,7 @@ class _Turns:
             if type(part) is ToolUse:
                 return [self._tool_use(part, path)]
             if type(part) is Thinking:
-                if part.redacted or part.signature:
+                if (part.redacted or part.signature) and part.signed_by in ("", NAME):
                     return [Thinking(text=part.text, signature=part.signature, redacted=part.redacted)]
                 self._dropped["thinking"] = None
                 return []

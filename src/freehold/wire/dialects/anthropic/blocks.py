@@ -25,6 +25,7 @@ from freehold.wire.chat import (
     ToolResult,
     ToolUse,
 )
+from freehold.wire.seal import What, seal, unseal
 
 NAME = "anthropic"
 
@@ -242,13 +243,19 @@ def _thinking(fields: Fields, path: str, spelling: dict[str, str]) -> AnyPart:
     text = text_of(fields.get("thinking"), f"{path}.thinking")
     signature = take_text(fields, "signature", path)
     cache = take_cache(fields)
-    return Thinking(text=text, signature=signature, cache=cache, extras=_rest(fields, "thinking", "signature"))
+    part = Thinking(text=text, signature=signature, cache=cache, extras=_rest(fields, "thinking", "signature"))
+    if (sealed := unseal(signature)) is not None:
+        part.signature, part.signed_by = sealed.value, sealed.maker
+    return part
 
 
 def _redacted(fields: Fields, path: str, spelling: dict[str, str]) -> AnyPart | None:
     data = text_of(fields.get("data"), f"{path}.data")
     cache = take_cache(fields)
-    return Thinking(redacted=data, cache=cache, extras=_rest(fields, "data")) if data else None
+    part = Thinking(redacted=data, cache=cache, extras=_rest(fields, "data"))
+    if (sealed := unseal(data)) is not None:
+        part.redacted, part.signed_by = sealed.value, sealed.maker
+    return part if data else None
 
 
 _READ = {
@@ -290,6 +297,11 @@ def arguments_object(arguments: str) -> Raw | None:
     return Raw(text)
 
 
+def signed(item: Thinking, what: What, value: str) -> str:
+    """A signature or redacted thinking as a client of this dialect is given it: sealed where another maker issued it."""
+    return value if item.signed_by in ("", NAME) or not value else seal(item.signed_by, what, value)
+
+
 def block(item: AnyPart, same_dialect: bool) -> dict[str, Any] | Raw | None:
     """A part as a content block; None for what replies and history never carry in this dialect.
 
@@ -309,9 +321,9 @@ def block(item: AnyPart, same_dialect: bool) -> dict[str, Any] | Raw | None:
             out["title"] = item.name
     elif isinstance(item, Thinking):
         if item.redacted:
-            out = {"type": "redacted_thinking", "data": item.redacted}
+            out = {"type": "redacted_thinking", "data": signed(item, "redacted", item.redacted)}
         else:
-            out = {"type": "thinking", "thinking": item.text, "signature": item.signature}
+            out = {"type": "thinking", "thinking": item.text, "signature": signed(item, "signature", item.signature)}
     elif isinstance(item, ToolUse):
         out = {"type": "tool_use", "id": item.id, "name": item.name, "input": arguments_object(item.arguments)}
     else:

@@ -96,8 +96,8 @@ def _message(message: Message, spelling: dict[str, str], dropped: dict[str, None
 def _block(part: AnyPart, spelling: dict[str, str], dropped: dict[str, None]) -> Object | Raw | None:
     if type(part) is ToolResult:
         return _tool_result(part, spelling, dropped)
-    if type(part) is Thinking and not part.signature and not part.redacted:
-        dropped["thinking"] = None  # the API refuses thinking without its signature
+    if type(part) is Thinking and (not (part.signature or part.redacted) or part.signed_by not in ("", NAME)):
+        dropped["thinking"] = None  # the API refuses thinking without its own signature
         return None
     return block(part, same_dialect=True)
 

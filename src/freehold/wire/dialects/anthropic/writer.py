@@ -37,7 +37,7 @@ from freehold.wire.chat import (
 )
 from freehold.wire.dialect import WriterOptions
 from freehold.wire.dialects.anthropic import usage as usages
-from freehold.wire.dialects.anthropic.blocks import NAME, arguments_object, block
+from freehold.wire.dialects.anthropic.blocks import NAME, arguments_object, block, signed
 from freehold.wire.fold import Fold
 from freehold.wire.sse import encode as sse
 
@@ -237,7 +237,7 @@ class StreamWriter:
                 self._change(slot, {"type": "thinking_delta", "thinking": delta.text})
             if not delta.signature:
                 return
-            change = {"type": "signature_delta", "signature": delta.signature}
+            change = {"type": "signature_delta", "signature": signed(body, "signature", delta.signature)}
         elif delta.text:
             change = {"type": "text_delta", "text": delta.text}
         else:

@@ -31,7 +31,14 @@ from freehold.wire.chat import (
     ToolUse,
 )
 from freehold.wire.dialect import Quirks
-from freehold.wire.dialects.openai_chat.reasoning import block_out, details_out, format_of, new_detail, thinking_text
+from freehold.wire.dialects.openai_chat.reasoning import (
+    block_out,
+    details_out,
+    format_of,
+    may_be_anthropics,
+    new_detail,
+    thinking_text,
+)
 from freehold.wire.dialects.openai_chat.words import CACHE_AT, IN, INNER, NAME, decode_any
 
 _JOINT = {"system": "\n\n", "assistant": "", "tool": "\n"}
@@ -161,7 +168,7 @@ class MessageEncoder:
     def _foreign_thinking(self, thinking: list[Thinking], item: dict[str, Any]) -> None:
         if not thinking:
             return
-        if self._quirks.reasoning == "reasoning_object":
+        if self._quirks.reasoning == "reasoning_object" and all(may_be_anthropics(part) for part in thinking):
             item["reasoning_details"] = [new_detail(part, index, format_of(part)) for index, part in enumerate(thinking)]
             return
         keeps = self._quirks.reasoning == "thinking_object"

@@ -3,7 +3,8 @@
 
 Signatures must survive a turn through a client that only speaks chat completions: we write `reasoning_details` to it and
 read either spelling back. A signature or encrypted text in another maker's format than Anthropic's is never presented as
-one of Anthropic's: it stays in the part's spelling, and others see unsigned thinking.
+one of Anthropic's: it stays in the part's spelling, and others see unsigned thinking. What a client of ours was given in
+another maker's name is sealed (seal.py), and is that maker's again when it comes back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from freehold.wire.chat import AnyPart, Thinking
 from freehold.wire.dialects.openai_chat.words import ANTHROPIC_FORMAT, IN, decode_any, text_of
+from freehold.wire.seal import seal, unseal
 
 _ANTHROPICS = (ANTHROPIC_FORMAT, None)  # older clients leave the format out
 _KINDS = ("reasoning.text", "reasoning.summary", "reasoning.encrypted")
@@ -32,6 +34,12 @@ def detail_in(item: Any) -> Thinking | None:
         return None
     own = item.get("format") in _ANTHROPICS
     part = Thinking(spelling={IN: "reasoning_details"})
+    sealed = unseal(text if taken == "data" else signature or "")
+    if own:
+        part.signed_by = "anthropic"
+    if sealed is not None:
+        own, part.signed_by = True, sealed.maker
+        text, signature = (sealed.value, signature) if taken == "data" else (text, sealed.value)
     if taken != "data":
         part.text = text
         part.signature = (signature or "") if own else ""
@@ -66,7 +74,7 @@ def details_out(part: Thinking) -> list[dict[str, Any]]:
 def new_detail(part: Thinking, index: int, name: str = ANTHROPIC_FORMAT) -> dict[str, Any]:
     """One item of `reasoning_details` for thinking of another dialect, or of ours in another spelling."""
     kind = "reasoning.encrypted" if part.redacted else "reasoning.text"
-    return _worded({"type": kind, "format": name, "index": index}, part)
+    return _worded({"type": kind, "format": name if may_be_anthropics(part) else "unknown", "index": index}, part)
 
 
 def format_of(part: Thinking) -> str:
@@ -74,12 +82,20 @@ def format_of(part: Thinking) -> str:
     return ANTHROPIC_FORMAT if part.signature or part.redacted else "unknown"
 
 
+def may_be_anthropics(part: Thinking) -> bool:
+    return part.signed_by in ("", "anthropic")
+
+
 def _worded(item: dict[str, Any], part: Thinking) -> dict[str, Any]:
-    text = part.redacted or part.text
+    redacted, signature = part.redacted, part.signature
+    if not may_be_anthropics(part):
+        redacted = redacted and seal(part.signed_by, "redacted", redacted)
+        signature = signature and seal(part.signed_by, "signature", signature)
+    text = redacted or part.text
     if text:
         item[_TEXT_IN[item["type"]]] = text
-    if part.signature:
-        item["signature"] = part.signature
+    if signature:
+        item["signature"] = signature
     return item
 
 

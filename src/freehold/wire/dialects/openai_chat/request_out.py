@@ -35,7 +35,7 @@ _PLAIN = (
 )
 # Thinking budgets in tokens -> effort, for providers that have only words. Anthropic's smallest budget is 1,024.
 _LOW_BUDGET, _MEDIUM_BUDGET = 2_048, 8_192
-_TIERS = {"auto": "auto", "standard_only": "default"}
+_TIERS = {"auto": "auto", "standard_only": "default", "default": "default", "flex": "flex", "priority": "priority"}
 
 
 def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
@@ -199,6 +199,7 @@ def _foreign(request: ChatRequest, members: dict[str, Any], quirks: Quirks, drop
             members["parallel_tool_calls"] = request.parallel_tools
         if request.tool_choice is not None:
             members["tool_choice"] = _choice(request.tool_choice)
+            dropped.update((f"tool_choice.{name}", None) for name in request.tool_choice.extras)
     if request.reasoning is not None:
         _foreign_reasoning(request.reasoning, members, quirks, dropped)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw, json
+from msgspec import Raw, json, structs
 
 from freehold.wire.chat import (
     AnyPart,
@@ -46,10 +46,14 @@ def finish_word(event: Finish | Choice, reason: str, own: bool) -> str:
     return FINISH_OUT[reason]  # type: ignore[index]
 
 
-def _is_ours(citation: Raw) -> bool:
-    """OpenAI's annotations name a `*_citation`; other dialects' citations have other shapes and stay behind."""
-    kind = _ANNOTATION(citation).get("type")
-    return kind in ("url_citation", "file_citation", "file")
+def _annotation(citation: Raw) -> Any:
+    """OpenAI's annotations hold a member of their type's name; its Responses API has those members beside the type. Other
+    dialects' citations stay behind: None."""
+    value = _ANNOTATION(citation)
+    kind = value.get("type")
+    if kind == "url_citation" and kind not in value and "url" in value:
+        return {"type": kind, kind: {key: member for key, member in value.items() if key != "type"}}
+    return citation if kind in ("url_citation", "file_citation", "file") else None
 
 
 class StreamWriter:
@@ -159,7 +163,7 @@ class StreamWriter:
         if _field_of(body, self._own) not in _BARE:
             self._details[event.choice, event.part] = sum(1 for choice, _ in self._details if choice == event.choice)
         if body.text or body.signature or body.redacted:
-            piece = Thinking(text=body.text, signature=body.signature, redacted=body.redacted, spelling=body.spelling)
+            piece = structs.replace(body, extras={})
             self._chunk(event.choice, self._thinking_fields(event.choice, event.part, piece), out)
 
     def _thinking_fields(self, choice: int, part: int, piece: Thinking) -> dict[str, Any]:
@@ -177,8 +181,9 @@ class StreamWriter:
             delta: dict[str, Any] = {}
             if event.text:
                 delta["content" if isinstance(body, Text) else "refusal"] = event.text
-            if event.citation is not None and _is_ours(event.citation):
-                delta["annotations"] = [event.citation]
+            annotation = _annotation(event.citation) if event.citation is not None else None
+            if annotation is not None:
+                delta["annotations"] = [annotation]
             if delta or event.logprobs is not None:
                 self._chunk(event.choice, delta, out, logprobs=event.logprobs)
         elif isinstance(body, ToolUse):
@@ -187,7 +192,7 @@ class StreamWriter:
                 tool[1] += len(event.text)
                 self._arguments(event.choice, tool[0], event.text, out)
         elif isinstance(body, Thinking):
-            piece = Thinking(text=event.text, signature=event.signature, extras=event.extras, spelling=body.spelling)
+            piece = structs.replace(body, text=event.text, signature=event.signature, redacted="", extras=event.extras)
             fields = self._thinking_fields(event.choice, event.part, piece)
             if fields:
                 self._chunk(event.choice, fields, out)
@@ -271,7 +276,7 @@ def _message(choice: Choice, own: bool) -> dict[str, Any]:
         "content": "".join(part.text for part in texts) if texts else None,
         "refusal": "".join(part.text for part in choice.parts if isinstance(part, Refusal)) or None,
     }
-    citations = [citation for part in texts for citation in part.citations if _is_ours(citation)]
+    citations = [found for part in texts for citation in part.citations if (found := _annotation(citation)) is not None]
     if citations:
         message["annotations"] = citations
     thinking = [part for part in choice.parts if isinstance(part, Thinking)]
