@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote
 
 from freehold.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from freehold.base.ids import new_call_id
@@ -13,7 +15,7 @@ from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.output import Output
 from freehold.pipeline.runtime import Runtime
 from freehold.pipeline.serve import serve
-from freehold.wire.dialect import Dialect, Kind
+from freehold.wire.dialect import Asked, ClientPath, Dialect, Kind
 from freehold.wire.registry import DIALECTS
 
 _JSON = b"content-type: application/json\r\n"
@@ -23,26 +25,69 @@ class Endpoint(NamedTuple):
     dialect: Dialect
     kind: Kind
     home: str  # provider that a bare model name means here, if it is no route
+    asked: Asked
 
 
-def _endpoints() -> dict[str, Endpoint]:
-    openai, anthropic = DIALECTS["openai_chat"], DIALECTS["anthropic"]
-    paths: dict[str, tuple[Dialect, Kind]] = {
-        "/chat/completions": (openai, "chat"),
-        "/embeddings": (openai, "embeddings"),
-        "/messages": (anthropic, "chat"),
-        "/messages/count_tokens": (anthropic, "count_tokens"),
-    }
-    table: dict[str, Endpoint] = {}
-    for path, (dialect, kind) in paths.items():
-        table[f"/v1{path}"] = Endpoint(dialect, kind, "")
-        home = "anthropic" if dialect is anthropic else "openai"
-        # The OpenAI SDK's base URL ends in /v1, the Anthropic SDK adds it: serve both ways of writing the base URL.
-        table[f"/{home}/v1{path}"] = table[f"/{home}{path}"] = Endpoint(dialect, kind, home)
-    return table
+# Under /NAME/... (and, for APIs that only one vendor has, everywhere) a bare model name is one of provider NAME.
+_HOMES = {
+    "openai_chat": "openai",
+    "openai_responses": "openai",
+    "openai_completions": "openai",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "bedrock": "bedrock",
+    "bedrock_invoke": "bedrock",
+    "cohere": "cohere",
+    "ollama": "ollama",
+    "voyage": "voyage",
+    "jina": "jina",
+    "tei": "tei",
+}
+_SHARED = ("openai", "anthropic")  # their paths are spoken by clients of many vendors
 
 
-ENDPOINTS = _endpoints()
+class _Paths:
+    """Every path that is a model call. Most are fixed and found by a dict; some hold the model's name."""
+
+    def __init__(self) -> None:
+        self.fixed: dict[str, Endpoint] = {}
+        self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
+        for dialect in DIALECTS.values():
+            home = _HOMES.get(dialect.name, "")
+            for client in dialect.client_paths:
+                self._add(client.path, dialect, client, "" if home in _SHARED else home)
+                if home and not client.path.startswith(f"/{home}/"):
+                    self._add(f"/{home}{client.path}", dialect, client, home)
+                    # The OpenAI SDK's base URL ends in /v1, the Anthropic SDK adds it: serve both ways of writing the base URL.
+                    if home in _SHARED and client.path.startswith("/v1/"):
+                        self._add(f"/{home}{client.path[3:]}", dialect, client, home)
+
+    def _add(self, path: str, dialect: Dialect, client: ClientPath, home: str) -> None:
+        endpoint = Endpoint(dialect, client.kind, home, Asked(stream=client.stream, path=client.path))
+        before, hole, after = path.partition("{model}")
+        if not hole:
+            self.fixed[path] = endpoint
+        else:
+            self._patterns.append((re.compile(f"{re.escape(before)}(.+){re.escape(after)}"), endpoint))
+
+    def find(self, path: str, query: bytes) -> Endpoint | None:
+        found = self.fixed.get(path)
+        if found is not None:
+            return found
+        for pattern, endpoint in self._patterns:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                asked = endpoint.asked
+                pairs = dict(parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True))
+                return endpoint._replace(asked=Asked(unquote(match[1]), asked.stream, pairs, asked.path))
+        return None
+
+    def known(self) -> list[str]:
+        """The paths to name to someone who asked for another."""
+        return [path for path in self.fixed if path.startswith("/v1")]
+
+
+PATHS = _Paths()
 
 
 class Gateway:
@@ -53,7 +98,7 @@ class Gateway:
         self.draining = False
 
     async def __call__(self, request: Request, out: Output) -> None:
-        endpoint = ENDPOINTS.get(request.path)
+        endpoint = PATHS.fixed.get(request.path) or PATHS.find(request.path, request.query)
         if endpoint is None:
             self._page(request, out)
         elif request.method != "POST":
@@ -61,13 +106,14 @@ class Gateway:
         elif request.headers.get(b"content-encoding", b"identity") != b"identity":
             self._send_error(request, InvalidRequest("Compressed request bodies are not accepted; send the JSON plain."), out)
         else:
-            x = Exchange(endpoint.dialect, endpoint.kind, request.headers, request.body, request.arrived_ns, endpoint.home)
+            dialect, kind, home, asked = endpoint
+            x = Exchange(dialect, kind, request.headers, request.body, request.arrived_ns, home, asked)
             request.body = b""  # the exchange lets go of it as soon as it can
             await serve(x, self.runtime, out)
 
     def admit_head(self, request: Request) -> GatewayError | None:
         """Before a large body is read: is there an endpoint, and a key of ours?"""
-        if request.path not in ENDPOINTS:
+        if PATHS.find(request.path, b"") is None:
             return NotFound(_no_path(request))
         try:
             admit.principal_of(request.headers, self.runtime.snapshot)
@@ -101,7 +147,7 @@ class Gateway:
 def _dialect_of(request: Request | None) -> Dialect:
     """Whose error format a client understands that asked for no endpoint of ours."""
     if request is not None:
-        endpoint = ENDPOINTS.get(request.path)
+        endpoint = PATHS.find(request.path, b"")
         if endpoint is not None:
             return endpoint.dialect
         if request.path.startswith("/anthropic") or b"anthropic-version" in request.headers:
@@ -110,5 +156,4 @@ def _dialect_of(request: Request | None) -> Dialect:
 
 
 def _no_path(request: Request) -> str:
-    calls = ", ".join(path for path in ENDPOINTS if path.startswith("/v1"))
-    return f"There is no {request.method} {request.path[:200]} here. Model calls go to: {calls}."
+    return f"There is no {request.method} {request.path[:200]} here. Model calls go to: {', '.join(PATHS.known())}."

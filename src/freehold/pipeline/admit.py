@@ -40,7 +40,7 @@ def identify(x: Exchange, rt: Runtime) -> None:
 def permit(x: Exchange, rt: Runtime) -> None:
     """Open the body as far as needed to know the model, and find its route."""
     assert x.principal is not None
-    x.peek = peek = x.dialect.peek(x.body, x.kind)
+    x.peek = peek = x.dialect.peek(x.body, x.kind, x.asked)
     x.body = b""  # `peek` holds what is needed of it
     x.route = route = rt.snapshot.route(peek.model, x.home)
     access = x.principal.access

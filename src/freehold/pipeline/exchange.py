@@ -12,7 +12,7 @@ from freehold.base.ids import new_call_id
 from freehold.pipeline.runtime import Principal, Route, Target
 from freehold.store.spool import AttemptLine
 from freehold.wire.chat import ChatRequest, Usage
-from freehold.wire.dialect import Dialect, Kind, Peek, Relay
+from freehold.wire.dialect import NOTHING_ASKED, Asked, Dialect, Kind, Peek, Relay
 
 
 class Exchange(Struct, eq=False):
@@ -24,6 +24,7 @@ class Exchange(Struct, eq=False):
     body: bytes
     arrived_ns: int  # monotonic
     home: str = ""  # provider that a bare model name means under /openai and /anthropic
+    asked: Asked = NOTHING_ASKED  # what the URL says
     call_id: str = field(default_factory=new_call_id)
     # admit
     principal: Principal | None = None
