@@ -5,6 +5,8 @@ from __future__ import annotations
 from freehold.wire.dialect import Dialect
 from freehold.wire.dialects.anthropic import AnthropicDialect
 from freehold.wire.dialects.bedrock import BedrockDialect
+from freehold.wire.dialects.bedrock_invoke import BedrockInvokeDialect
 from freehold.wire.dialects.openai_chat import OpenAIChatDialect
 
-DIALECTS: dict[str, Dialect] = {d.name: d for d in (OpenAIChatDialect(), AnthropicDialect(), BedrockDialect())}
+_ALL: tuple[Dialect, ...] = (OpenAIChatDialect(), AnthropicDialect(), BedrockDialect(), BedrockInvokeDialect())
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}

@@ -67,8 +67,10 @@ def adapt(request: ChatRequest, model: str, dropped: Dropped) -> ChatRequest:
         raise Unsupported(f"n: is {request.n}; this target gives one choice. Send several requests.", param="n")
     if bytes(request.extras.get("audio", b"null")) != b"null":
         raise Unsupported("audio: this target answers in text only.", param="audio")
-    name_extras(request.extras, "", dropped)
     maker = family(model)
+    extras = dict(request.extras)
+    beta = extras.pop("anthropic_beta", None) if maker == "claude" else None
+    name_extras(extras, "", dropped)
     adapted = ChatRequest(
         dialect=NAME,
         model=request.model,
@@ -76,6 +78,7 @@ def adapt(request: ChatRequest, model: str, dropped: Dropped) -> ChatRequest:
         tools=[_tool(tool, number, model, maker, dropped) for number, tool in enumerate(request.tools)],
         max_tokens=request.max_tokens,
         stream=request.stream,
+        extras={"additionalModelRequestFields": Raw(_encode({"anthropic_beta": beta}))} if beta is not None else {},
     )
     _marks(adapted, maker, dropped)
     _choice(request, adapted, dropped)
