@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct, json
+from msgspec import Struct, field, json
 
 from freehold.base.errors import GatewayError, UpstreamRefused
 from freehold.wire.chat import Failure
@@ -45,15 +45,11 @@ _IN_STREAM = {
 class _Body(Struct):
     message: str | None = None
     Message: str | None = None  # from the layers before the service: signatures, permissions
-    type: str | None = None
+    type: str | None = field(default=None, name="__type")
     code: str | None = None
 
 
-class _Typed(_Body, rename={"type": "__type"}):
-    pass
-
-
-_body = json.Decoder(_Typed).decode
+_body = json.Decoder(_Body).decode
 
 
 def _type_of(error: GatewayError | Failure) -> str:
