@@ -128,6 +128,17 @@ def test_tool_calls_and_results_are_paired_and_their_ids_fit() -> None:
     assert one["toolResult"]["toolUseId"] == ids[0] and text == {"text": "so?"}
 
 
+def test_an_error_is_told_in_words_to_models_without_a_status() -> None:
+    turns = [
+        user(),
+        Message(role="assistant", parts=[ToolUse(id="c", name="f")]),
+        Message(role="tool", parts=[ToolResult(call_id="c", parts=[Text(text="r")], is_error=True)]),
+    ]
+    for model in (LLAMA, GPT_OSS):
+        result = sent(model, messages=turns, tools=[TOOL])[0]["messages"][2]["content"][0]["toolResult"]
+        assert result == {"toolUseId": "c", "content": [{"text": "Error:"}, {"text": "r"}]}
+
+
 def test_a_call_without_its_result_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="no result"):
         sent(messages=[user(), Message(role="assistant", parts=[ToolUse(id="c", name="f")])], tools=[TOOL])

@@ -62,6 +62,9 @@ def test_a_request_without_a_model_is_refused() -> None:
 def test_a_stored_prompt_brings_its_own_messages() -> None:
     peek = peeked({"promptVariables": {"v": {"text": "x"}}}, model="arn:aws:bedrock:us-east-1:1:prompt/P:1")
     assert DIALECT.decode_request(peek).messages == []
+    assert json.loads(DIALECT.encode_request(DIALECT.decode_request(peek), peek.model, QUIRKS)[0]) == {
+        "promptVariables": {"v": {"text": "x"}}
+    }
 
 
 def test_patch_leaves_every_value_as_it_was_written() -> None:

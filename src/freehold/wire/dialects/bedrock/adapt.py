@@ -5,6 +5,7 @@ Decisions, where it differs:
 - Images, files and audio go as bytes: there is no URL and no file id. A file gets a name in the allowed characters that
   no other one of the request has; plain text goes as a txt document.
 - Only Claude takes back signed thinking; for other models it is left out (named "thinking").
+- Only Claude and Nova know a result's status: for other models an error begins with the text "Error:".
 - Cache marks become cache points where the model knows them, else they are dropped; a tool result holds none inside.
 - `tool_choice` "none" has no word. Without tool calls in the history the tools are left out, which means the same; with
   them Converse insists on the tools, so the choice is dropped and named.
@@ -32,6 +33,7 @@ from freehold.wire.chat import (
     Media,
     OutputFormat,
     Reasoning,
+    Text,
     Thinking,
     Tool,
     ToolChoice,
@@ -110,6 +112,13 @@ class _Turns(Turns):
             return super()._part(part, role, path)
         name_extras(part.extras, "messages[].content[].", self._dropped)
         return [carried]
+
+    def _tool_result(self, part: ToolResult, path: str) -> ToolResult:
+        result = super()._tool_result(part, path)
+        if result.is_error and self._maker in ("gpt-oss", "other"):
+            result.is_error = False
+            result.parts.insert(0, Text(text="Error:"))
+        return result
 
     def _media(self, part: AnyPart, path: str) -> AnyPart | None:
         if isinstance(part, Image):

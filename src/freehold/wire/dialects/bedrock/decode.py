@@ -6,7 +6,7 @@ under the name of their top-level field, as an object of what is left of it. `sp
                   "reasoningConfig", "reasoning_effort")
     "effort"      where the effort stood: "outputConfig", or "output_config" in additionalModelRequestFields
     "top_k"       "top_k", or "inferenceConfig" (Nova) in additionalModelRequestFields
-    "system N"    message N is a system message that stood among the messages
+    "in"          on a system Message: "messages", where it stood among them
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from freehold.wire.chat import ChatRequest, Message, OutputFormat, Reasoning, Ro
 from freehold.wire.dialect import Peek
 from freehold.wire.dialects.anthropic.blocks import listed, opened, text_of
 from freehold.wire.dialects.bedrock.content import Fields, cache_mark, parts
-from freehold.wire.dialects.bedrock.words import NAME
+from freehold.wire.dialects.bedrock.words import IN, NAME
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _encode = json.Encoder().encode
@@ -75,9 +75,8 @@ def _messages(request: ChatRequest, fields: Fields) -> None:
         if "content" not in members:
             raise InvalidRequest(f"{path}.content: is missing; it must be a list", param=f"{path}.content")
         content = parts(listed(members.pop("content"), f"{path}.content"), f"{path}.content")
-        if role == "system":
-            request.spelling[f"system {len(request.messages)}"] = "messages"
-        request.messages.append(Message(role=role, parts=content, extras=members))
+        spelling = {IN: "messages"} if role == "system" else {}
+        request.messages.append(Message(role=role, parts=content, extras=members, spelling=spelling))
 
 
 # --- one object after another, taken apart --------------------------------------

@@ -14,7 +14,7 @@ from freehold.wire.dialect import Quirks
 from freehold.wire.dialects.bedrock.adapt import adapt, place
 from freehold.wire.dialects.bedrock.content import Fields, Object, blocks, cache_point
 from freehold.wire.dialects.bedrock.models import family
-from freehold.wire.dialects.bedrock.words import NAME
+from freehold.wire.dialects.bedrock.words import IN, NAME
 
 _encode = json.Encoder().encode
 _fields = json.Decoder(Fields).decode
@@ -44,14 +44,15 @@ def _body(request: ChatRequest) -> Object:
     out: Object = {}
     system: list[Object | Raw] = []
     messages: list[Object] = []
-    for number, message in enumerate(request.messages):
-        if message.role == "system" and f"system {number}" not in request.spelling:
+    for message in request.messages:
+        if message.role == "system" and IN not in message.spelling:
             system += blocks(message.parts)
         else:
             messages.append({"role": message.role, "content": blocks(message.parts), **message.extras})
     if system:
         out["system"] = system
-    out["messages"] = messages
+    if messages:  # a stored prompt brings its own
+        out["messages"] = messages
     _put(out, extras, "inferenceConfig", _inference(request))
     _put(out, extras, "toolConfig", _tool_config(request))
     _put(out, extras, "outputConfig", _output(request))

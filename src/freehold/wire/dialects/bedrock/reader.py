@@ -51,7 +51,7 @@ from freehold.wire.fold import unfold
 _fields = json.Decoder(dict[str, Raw]).decode
 _encode = json.Encoder().encode
 _any = json.Decoder().decode
-_MAX_HELD_BYTES = 32 * 1024 * 1024
+_MAX_HELD_BYTES = 8 * 1024 * 1024  # of one reply; written again, it fits into one message
 
 
 class _ToolStart(Struct):
