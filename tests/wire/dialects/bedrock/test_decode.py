@@ -68,6 +68,7 @@ def test_one_of_everything_comes_back_equal() -> None:
         {"messages": [{"role": "user", "content": [{"cachePoint": {"type": "default"}}, {"text": "a"}]}]},
         {"messages": [{"role": "user", "content": [{"text": "a"}] + [{"cachePoint": {"type": "default"}}] * 2}]},
         {"messages": [{"role": "user", "content": [{"text": "a"}, {"cachePoint": {"type": "other"}}]}]},
+        {"messages": [{"role": "user", "content": [{"text": "a"}, {"cachePoint": {"type": "default"}, "more": 1}]}]},
         {"messages": [{"role": "user", "content": [{"text": "a", "more": 1}, {"tomorrow": {}}]}]},
         {"messages": [{"role": "user", "content": [{"image": {"format": "bmp", "source": {"bytes": "Q"}, "x": 1}}]}]},
         {"messages": [{"role": "user", "content": [{"document": {"format": "odt", "name": "n", "source": {"bytes": "Q"}}}]}]},

@@ -210,3 +210,9 @@ def test_a_delta_after_the_end_counts_for_nothing() -> None:
     events = reader.feed(STREAM)
     assert reader.feed(STREAM) == [] and reader.close() == []
     assert sum(isinstance(event, Delta) for event in events) == 8
+
+
+@pytest.mark.parametrize("block", [7, "x", ["x"], None])
+def test_a_block_that_is_no_object_is_a_failure(block: Any) -> None:
+    (failure,) = read(json.dumps(REPLY | {"output": {"message": {"content": [block]}}}).encode(), False)
+    assert isinstance(failure, Failure)

@@ -219,3 +219,10 @@ def test_any_order_of_events_gives_a_stream_that_clients_can_read(steps: list[tu
             if not (isinstance(body, Thinking) and body.redacted):
                 wanted[kind] += len(event.text if isinstance(event, Delta) else getattr(body, "text", ""))
     assert texts == wanted
+
+
+def test_a_block_of_an_odd_shape_is_left_out_of_a_stream() -> None:
+    content = [{"toolUse": "x"}, {"toolUse": {"toolUseId": "t", "name": "f", "input": "x"}}, {"video": {}}, {"text": "a"}]
+    events = read(json.dumps(REPLY | {"output": {"message": {"content": content}}}).encode(), False)
+    assert [block for block in message_of(written(events, True))["content"] if "text" in block] == [{"text": "a"}]
+    assert json.loads(written(events, False))["output"]["message"]["content"] == content

@@ -62,9 +62,10 @@ def part(raw: Raw, path: str, *, in_result: bool = False) -> AnyPart:
 
 def cache_mark(raw: Raw) -> CacheMark | None:
     """{"cachePoint": {"type": "default", "ttl"?}} and nothing else; None for another shape."""
+    outer = opened(raw, "cachePoint")
     try:
-        fields = _strings(opened(raw, "cachePoint").get("cachePoint", b""))
-    except (ValueError, RecursionError, InvalidRequest):
+        fields = _strings(outer["cachePoint"]) if len(outer) == 1 else {}
+    except (ValueError, RecursionError):
         return None
     ttl = fields.get("ttl", "")
     known = fields.get("type") == "default" and len(fields) == (2 if ttl else 1)

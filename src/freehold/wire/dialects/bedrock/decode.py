@@ -132,7 +132,7 @@ def _tool(request: ChatRequest, raw: Raw, path: str) -> None:
     fields = opened(raw, path)
     kind = next(iter(fields), "")
     if kind == "cachePoint" and request.tools and request.tools[-1].cache is None:
-        mark = cache_mark(raw) if len(fields) == 1 else None
+        mark = cache_mark(raw)
         if mark is not None:
             request.tools[-1].cache = mark
             return

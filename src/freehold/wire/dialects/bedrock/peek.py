@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -77,6 +78,7 @@ def _max_output(fields: dict[str, Raw]) -> int | None:
     return maximum
 
 
+@lru_cache(maxsize=1024)
 def path(operation: str, model: str) -> str:
     """The model's id quoted as AWS's SDKs quote it (a signature covers the path): all but letters, digits and -._~"""
     return f"/model/{quote(model, safe='')}/{operation}"

@@ -268,11 +268,14 @@ def _joined(pieces: list[str]) -> str:
 
 
 def reply_part(raw: Raw) -> AnyPart:
-    """A block of a reply. One that doesn't fit its own kind, or a server-side tool's, is carried as Opaque."""
+    """A block of a reply. One that doesn't fit its own kind, or a server-side tool's, is carried as Opaque.
+
+    Raises ValueError where it is no object at all.
+    """
     try:
         found = content.part(raw, "content")
     except InvalidRequest:
-        return Opaque(dialect=NAME, kind="unknown", raw=raw)
+        return Opaque(dialect=NAME, kind=next(iter(_fields(raw)), ""), raw=raw)
     if type(found) is ToolUse and found.arguments == "{}":
         found.arguments = ""  # as a stream tells it
     return found if isinstance(found, Text | Thinking | ToolUse) else _whole(found, raw)

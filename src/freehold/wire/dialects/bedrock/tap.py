@@ -141,7 +141,7 @@ class StreamTap(Frames):
         kept = b"".join(self._kept)
         self._kept.clear()
         self._kept_bytes = 0
-        self._produced.add(_unescaped(b"".join(_PIECES.findall(kept))))
+        self._produced.add(unescaped(b"".join(_PIECES.findall(kept))))
 
 
 # The texts of deltas, wherever they stand. A regular expression takes a tenth of the time of parsing each event, and
@@ -149,7 +149,7 @@ class StreamTap(Frames):
 _PIECES = re.compile(rb'"(?:text|input|name)":\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 
 
-def _unescaped(inside: bytes) -> str:
+def unescaped(inside: bytes) -> str:
     """What stands between the quotes of a JSON string -> its text."""
     try:
         return _str(b'"%b"' % inside)
@@ -164,16 +164,16 @@ class _Whole(WireEvent):
 _whole = json.Decoder(_Whole).decode
 
 
-_SCANNED = frozenset(("usage", "stopReason", "serviceTier"))
+class Body:
+    """What the taps of whole replies share. Everything is known after `close`.
 
-
-class WholeTap:
-    """A reply that is not a stream (also count-tokens, whose reply has no usage). Everything is known after `close`.
-
-    Up to 128 KB it is parsed once; from there on scanned as it passes, so that memory stays bounded.
+    Up to 128 KB a reply is parsed once; from there on scanned as it passes, so that memory stays bounded.
     """
 
     __slots__ = ("_bytes", "_chunks", "_count", "_scanner", "done", "failure", "finish", "model", "usage")
+
+    wanted: frozenset[str]  # the top-level members that a scan keeps
+    pieces: re.Pattern[bytes]  # the texts that are counted
 
     def __init__(self, count: CountTokens) -> None:
         self._count = count
@@ -193,7 +193,7 @@ class WholeTap:
         else:
             self._chunks.append(chunk)
             if self._bytes > _WHOLE_BYTES:
-                self._scanner = TopLevelScanner(_SCANNED)
+                self._scanner = TopLevelScanner(self.wanted)
                 self._scanner.feed(b"".join(self._chunks))
                 self._chunks.clear()
         return chunk
@@ -207,19 +207,35 @@ class WholeTap:
         else:
             return b""
         try:
-            reply = _whole(body)
+            self._learn(body)
         except (ValueError, RecursionError):
             return b""  # cut or garbage: not done
         self.done = True
-        self.model = reply.model()
-        self.finish = reply.stopReason or ""
-        if reply.usage is not None:
-            self.usage = canonical(reply.usage, reply.serviceTier)
         return b""
 
     def produced(self) -> int:
         """Counted from the texts; where the reply was scanned, a token for every four bytes of it."""
         if self._scanner is not None:
             return self._bytes // 4
-        found = _PIECES.findall(b"".join(self._chunks))
-        return self._count(_unescaped(b"".join(found))) if found else 0
+        found = self.pieces.findall(b"".join(self._chunks))
+        return self._count(unescaped(b"".join(found))) if found else 0
+
+    def _learn(self, body: bytes) -> None:
+        """Read the reply, or its wanted members. Raises ValueError where it is no such thing."""
+        raise NotImplementedError
+
+
+class WholeTap(Body):
+    """A Converse reply, and one of count-tokens, which has no usage."""
+
+    __slots__ = ()
+
+    wanted = frozenset(("usage", "stopReason", "serviceTier"))
+    pieces = _PIECES
+
+    def _learn(self, body: bytes) -> None:
+        reply = _whole(body)
+        self.model = reply.model()
+        self.finish = reply.stopReason or ""
+        if reply.usage is not None:
+            self.usage = canonical(reply.usage, reply.serviceTier)

@@ -44,6 +44,7 @@ from freehold.wire.sequence import Sequence
 
 _encode = json.Encoder().encode
 _fields = json.Decoder(dict[str, Raw]).decode
+_IN_PIECES = ("toolUse", "toolResult", "image")
 _NO_METRICS = {"latencyMs": 0}
 
 
@@ -169,10 +170,13 @@ class StreamWriter:
     def _opaque(self, block: dict[str, Raw]) -> None:
         """A whole block in the pieces that a stream has for it."""
         kind = next(iter(block), "")
-        if kind not in ("toolUse", "toolResult", "image"):
+        try:
+            members = _fields(block[kind]) if kind in _IN_PIECES else None
+        except (ValueError, RecursionError):
+            members = None
+        if members is None:
             self._withheld = True
             return
-        members = _fields(block[kind])
         changes: Any
         if kind == "image":
             changes = {"source": members.pop("source", {})}

@@ -16,7 +16,7 @@ from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.anthropic.events import WireError
 from freehold.wire.dialects.anthropic.events import failure as anthropic_failure
 from freehold.wire.dialects.bedrock.events import broken, failure, is_failure
-from freehold.wire.dialects.bedrock.tap import Frames
+from freehold.wire.dialects.bedrock.tap import Body, Frames, unescaped
 from freehold.wire.dialects.bedrock_invoke.shapes import (
     WANTED,
     Told,
@@ -27,13 +27,10 @@ from freehold.wire.dialects.bedrock_invoke.shapes import (
     usage_of,
 )
 from freehold.wire.eventstream import decode
-from freehold.wire.fields import TopLevelScanner
 from freehold.wire.produced import Produced
 
 _KEEP_BYTES = 64 * 1024  # raw bytes held before their text is taken out
 _CHUNK_COST = 64
-_WHOLE_BYTES = 128 * 1024  # a larger whole reply is scanned instead of held
-_str = json.Decoder(str).decode
 
 # What a chunk that says something holds: usage, counts and reasons of all families, Claude's first and last events.
 _TELLS = re.compile(rb"oken|eason|usage|message_|\"error\"|amazon-bedrock-trace")
@@ -130,68 +127,18 @@ def inner_failure(told: Told) -> Failure:
     return anthropic_failure(known)
 
 
-def unescaped(inside: bytes) -> str:
-    """What stands between the quotes of a JSON string -> its text."""
-    try:
-        return _str(b'"%b"' % inside)
-    except ValueError:
-        return inside.decode("utf-8", "replace")
+class WholeTap(Body):
+    """A reply that is not a stream."""
 
+    __slots__ = ()
 
-class WholeTap:
-    """A reply that is not a stream. Everything is known after `close`.
+    wanted = WANTED
+    pieces = _PIECES
 
-    Up to 128 KB it is parsed once; from there on scanned as it passes, so that memory stays bounded.
-    """
-
-    __slots__ = ("_bytes", "_chunks", "_count", "_scanner", "done", "failure", "finish", "model", "usage")
-
-    def __init__(self, count: CountTokens) -> None:
-        self._count = count
-        self._chunks: list[bytes] = []
-        self._bytes = 0
-        self._scanner: TopLevelScanner | None = None
-        self.usage: Usage | None = None
-        self.done = False
-        self.failure: Failure | None = None
-        self.model = ""
-        self.finish = ""
-
-    def feed(self, chunk: bytes) -> bytes:
-        self._bytes += len(chunk)
-        if self._scanner is not None:
-            self._scanner.feed(chunk)
-        else:
-            self._chunks.append(chunk)
-            if self._bytes > _WHOLE_BYTES:
-                self._scanner = TopLevelScanner(WANTED)
-                self._scanner.feed(b"".join(self._chunks))
-                self._chunks.clear()
-        return chunk
-
-    def close(self) -> bytes:
-        scanner = self._scanner
-        if scanner is None:
-            body = b"".join(self._chunks)
-        elif scanner.complete and not scanner.broken:
-            body = b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), raw) for name, raw in scanner.values.items())
-        else:
-            return b""
-        try:
-            told = decode_told(body)
-        except (ValueError, RecursionError):
-            return b""  # cut or garbage: not done
-        self.done = True
+    def _learn(self, body: bytes) -> None:
+        told = decode_told(body)
         self.model = model_of(told)
         self.finish = finish_of(told)
         self.usage = usage_of(told)
         if told.type == "error":
             self.failure = inner_failure(told)
-        return b""
-
-    def produced(self) -> int:
-        """Counted from the texts; where the reply was scanned, a token for every four bytes of it."""
-        if self._scanner is not None:
-            return self._bytes // 4
-        found = _PIECES.findall(b"".join(self._chunks))
-        return self._count(unescaped(b"".join(found))) if found else 0

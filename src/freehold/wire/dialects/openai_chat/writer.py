@@ -48,7 +48,10 @@ def finish_word(event: Finish | Choice, reason: str, own: bool) -> str:
 
 def _is_ours(citation: Raw) -> bool:
     """OpenAI's annotations name a `*_citation`; other dialects' citations have other shapes and stay behind."""
-    kind = _ANNOTATION(citation).get("type")
+    try:
+        kind = _ANNOTATION(citation).get("type")
+    except ValueError:
+        return False
     return kind in ("url_citation", "file_citation", "file")
 
 
