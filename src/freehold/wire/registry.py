@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from freehold.wire.dialect import Dialect
 from freehold.wire.dialects.anthropic import AnthropicDialect
+from freehold.wire.dialects.bedrock import BedrockDialect
+from freehold.wire.dialects.bedrock_invoke import BedrockInvokeDialect
 from freehold.wire.dialects.cohere import CohereDialect
 from freehold.wire.dialects.jina import JINA
 from freehold.wire.dialects.ollama import OllamaDialect
@@ -18,6 +20,8 @@ _ALL: tuple[Dialect, ...] = (
     OpenAIResponsesDialect(),
     OpenAICompletionsDialect(),
     AnthropicDialect(),
+    BedrockDialect(),
+    BedrockInvokeDialect(),
     CohereDialect(),
     OllamaDialect(),
     VOYAGE,

@@ -112,3 +112,8 @@ def test_paths_are_below_a_base_url_without_v1() -> None:
     assert DIALECT.path("chat", peek, "m") == "/v1/messages"
     assert DIALECT.path("count_tokens", peek, "m") == "/v1/messages/count_tokens"
     assert DIALECT.path("embeddings", peek, "m") is None
+
+
+def test_a_type_that_is_no_string_does_not_stop_the_count() -> None:
+    body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": ["text"], "text": "u"}]}]}
+    assert DIALECT.input_text(DIALECT.peek(json.dumps(body).encode(), "chat")) == "u"

@@ -186,3 +186,11 @@ def test_deltas_for_blocks_that_never_began_are_skipped() -> None:
     stop = {"type": "content_block_stop", "index": 4}
     events: list[Event] = read(sse(delta, stop), True)
     assert not any(isinstance(event, Delta | PartEnd) for event in events)
+
+
+@pytest.mark.parametrize("block", [7, "x", None, ["x"]])
+def test_a_block_that_is_no_object_is_a_failure(block: Any) -> None:
+    whole = json.dumps(MESSAGE | {"content": [block]}).encode()
+    streamed = sse(STREAM_EVENTS[0], {"type": "content_block_start", "index": 0, "content_block": block})
+    for events in (read(whole, False), read(streamed, True)):
+        assert isinstance(events[-1], Failure) or block is None

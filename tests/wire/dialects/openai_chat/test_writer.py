@@ -209,3 +209,8 @@ def test_refusals_logprobs_and_citations_have_their_fields() -> None:
     assert whole["message"]["annotations"] == [{"type": "url_citation"}]
     assert whole["message"]["refusal"] == "no"
     assert whole["logprobs"] == {"content": []}
+
+
+def test_a_citation_that_is_no_object_is_left_out() -> None:
+    text = [PartStart(part=0, body=Text(text="")), Delta(part=0, text="a", citation=Raw(b'"x"'))]
+    assert b"annotations" not in write([Start(), *text, Finish(reason="stop"), End()], True)

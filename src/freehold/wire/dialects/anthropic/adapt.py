@@ -62,7 +62,7 @@ def adapt(request: ChatRequest, model: str, dropped: Dropped) -> ChatRequest:
         raise Unsupported("audio: this target answers in text only.", param="audio")
     name_extras(request.extras, "", dropped)
     known = traits(model)
-    messages = _Turns(request, dropped).messages()
+    messages = Turns(request, dropped).messages()
     adapted = ChatRequest(
         dialect=NAME,
         model=request.model,
@@ -139,8 +139,10 @@ def _choice(request: ChatRequest, dropped: Dropped) -> ToolChoice | None:
 # --- messages -----------------------------------------------------------------
 
 
-class _Turns:
+class Turns:
     """Builds alternating turns, keeping track of which tool calls still want their result."""
+
+    max_id_chars: int | None = None  # of a tool call's id
 
     def __init__(self, request: ChatRequest, dropped: Dropped) -> None:
         self._request = request
@@ -246,7 +248,7 @@ class _Turns:
             raise InvalidRequest(
                 f"{where}: the arguments of call {part.id[:100]!r} ({part.name[:100]}) are not a JSON object.", param=where
             )
-        sent = wanted = _NOT_ID.sub("_", part.id) or "call"
+        sent = wanted = _NOT_ID.sub("_", part.id)[: self.max_id_chars] or "call"
         number = 2
         while sent in self._used:  # some servers number the calls of each turn from 0 again
             sent = f"{wanted}_{number}"

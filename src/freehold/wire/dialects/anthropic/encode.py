@@ -41,6 +41,8 @@ def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[by
 
 def _body(request: ChatRequest, model: str, dropped: dict[str, None]) -> Object:
     extras = dict(request.extras)
+    if extras.pop("anthropic_beta", None) is not None:
+        dropped["anthropic_beta"] = None  # Bedrock's field for what is a header here
     out: Object = {"model": model}
     if request.max_tokens is not None:
         out["max_tokens"] = request.max_tokens

@@ -77,7 +77,7 @@ def patch(opened: Peek, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, .
 # Where a request keeps text that a model reads, and where it keeps bytes and opaque data that it does not.
 _TEXT_KEYS = frozenset({"text", "thinking", "name", "description", "title", "context", "content", "system"})
 _WHOLE_KEYS = frozenset({"input", "input_schema"})
-_NO_TEXT = frozenset({"image", "redacted_thinking", "container_upload"})
+_NO_TEXT = ("image", "redacted_thinking", "container_upload")  # no set: a `type` may be anything, lists too
 
 
 def input_text(opened: Peek) -> str:

@@ -235,10 +235,14 @@ def _extended(held: Raw | None, more: Raw) -> Raw:
 
 
 def reply_part(raw: Raw) -> AnyPart:
-    """A block of a reply. One that doesn't fit its own type is carried as Opaque rather than refused."""
+    """A block of a reply. One that doesn't fit its own type is carried as Opaque rather than refused.
+
+    Raises ValueError where it is no object at all.
+    """
     try:
         return blocks.part(raw, "content", {})
     except InvalidRequest:
+        _fields(raw)
         return Opaque(dialect=NAME, kind="unknown", raw=raw)
 
 

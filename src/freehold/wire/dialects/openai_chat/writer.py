@@ -49,7 +49,10 @@ def finish_word(event: Finish | Choice, reason: str, own: bool) -> str:
 def _annotation(citation: Raw) -> Any:
     """OpenAI's annotations hold a member of their type's name; its Responses API has those members beside the type. Other
     dialects' citations stay behind: None."""
-    value = _ANNOTATION(citation)
+    try:
+        value = _ANNOTATION(citation)
+    except ValueError:  # no object, or no UTF-8
+        return None
     kind = value.get("type")
     if kind == "url_citation" and kind not in value and "url" in value:
         return {"type": kind, kind: {key: member for key, member in value.items() if key != "type"}}
