@@ -91,7 +91,7 @@ sever: {{}}
         ("providers: {openai: {}}", "providers.openai.api_key", "set OPENAI_API_KEY"),
         ("providers: {openia: {api_key: x}}", "providers.openia", 'did you mean "openai"'),
         ("providers: {mine: {dialect: openai_chat}}", "providers.mine.base_url", "needs base_url"),
-        ("providers: {mine: {dialect: gemini, base_url: 'http://x'}}", "providers.mine.dialect", "anthropic, openai_chat"),
+        ("providers: {mine: {dialect: smoke_signals, base_url: 'http://x'}}", "providers.mine.dialect", "anthropic"),
         ("providers: {databricks: {api_key: x}}", "providers.databricks.base_url", "address of your own"),
         ("providers: {openai: {api_key: x, base_url: 'https://u:p@h/v1'}}", "providers.openai.base_url", "user name"),
         ("providers: {openai: {api_key: x, base_url: 'https://h/v1?a=1'}}", "providers.openai.base_url", "? and #"),
