@@ -147,7 +147,9 @@ def test_every_gap_in_an_address_can_be_filled_by_a_field_of_the_configuration(r
 def test_a_provider_can_be_made_of_it(row: ProviderRow) -> None:
     if row.dialect not in SPOKEN and not any(name in SPOKEN for name in row.also):
         return
-    given = ProviderConfig(region="r1", project="p1", resource="res1", account="a1", base_url=None if row.base_url else "https://x/v1")
+    given = ProviderConfig(
+        region="r1", project="p1", resource="res1", account="a1", base_url=None if row.base_url else "https://x/v1"
+    )
     main, by_dialect = sides(row.name, given, row, None)
     assert main in by_dialect.values()
     assert all("{" not in side.prefix.replace("{model}", "") + side.origin.host for side in by_dialect.values())

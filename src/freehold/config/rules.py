@@ -136,7 +136,8 @@ def _against_catalogue(path: Path, provider: ProviderConfig, catalogue: Catalogu
     if not row.base_url and provider.base_url is None:
         yield (*path, "base_url"), f"{name} has an address of your own", "write base_url"
     for gap in missing_gaps(row, provider, env):
-        yield (*path, gap), f"{name} has no {gap}", _gap_hint(name, gap, row)
+        if gap not in GAPS or getattr(provider, gap) is None:  # else it is told that the value can't be used
+            yield (*path, gap), f"{name} has no {gap}", _gap_hint(name, gap, row)
     if provider.api_key is None and provider.credential is None and _needs_key(row, env):
         yield (*path, "api_key"), f"{name} has no key", _key_hint(name, row)
 

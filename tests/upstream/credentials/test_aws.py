@@ -88,7 +88,10 @@ async def test_a_refused_web_identity_token_is_told_by_its_code_alone(tmp_path: 
     token = tmp_path / "token"
     token.write_text("jwt-hush")
     places = Places()
-    places.answers[STS] = (403, b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>jwt-hush is bad</Message></Error></ErrorResponse>")
+    places.answers[STS] = (
+        403,
+        b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>jwt-hush is bad</Message></Error></ErrorResponse>",
+    )
     text = await problem(credential({}, places, role_arn="arn:r", web_identity_token_file=str(token)))
     assert "403 AccessDenied" in text and "hush" not in text
     assert "AWS_ROLE_ARN" in await problem(credential({"AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}))
@@ -97,8 +100,12 @@ async def test_a_refused_web_identity_token_is_told_by_its_code_alone(tmp_path: 
 
 async def test_profiles(tmp_path: Path) -> None:
     (tmp_path / ".aws").mkdir()
-    (tmp_path / ".aws/credentials").write_text("[default]\naws_access_key_id = AKIADEF\naws_secret_access_key = a%b\n[half]\nx = 1\n")
-    (tmp_path / ".aws/config").write_text("[profile work]\naws_access_key_id=AKIAWORK\naws_secret_access_key=s\naws_session_token=t\n")
+    (tmp_path / ".aws/credentials").write_text(
+        "[default]\naws_access_key_id = AKIADEF\naws_secret_access_key = a%b\n[half]\nx = 1\n"
+    )
+    (tmp_path / ".aws/config").write_text(
+        "[profile work]\naws_access_key_id=AKIAWORK\naws_secret_access_key=s\naws_session_token=t\n"
+    )
     home = {"HOME": str(tmp_path)}
     assert "Credential=AKIADEF/" in await lines(credential(home))
     assert "Credential=AKIAWORK/" in await lines(credential(home | {"AWS_PROFILE": "work"}))
@@ -166,7 +173,15 @@ async def test_without_a_session_token_the_metadata_service_is_not_asked_further
 
 @pytest.mark.parametrize(
     "reply",
-    [b"", b"[]", b"{}", b"<html>", TEMPORARY | {"Expiration": "soon"}, TEMPORARY | {"Token": 5}, TEMPORARY | {"AccessKeyId": "a\r\nb"}],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"<html>",
+        TEMPORARY | {"Expiration": "soon"},
+        TEMPORARY | {"Token": 5},
+        TEMPORARY | {"AccessKeyId": "a\r\nb"},
+    ],
 )
 async def test_a_reply_without_keys_is_told_without_its_content(reply: Any) -> None:
     places = Places()

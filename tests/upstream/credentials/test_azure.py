@@ -79,7 +79,11 @@ async def test_a_managed_identity_of_app_service_says_only_when_the_token_ends()
 
 
 @pytest.mark.parametrize(
-    "env", [{"IDENTITY_ENDPOINT": "http://else.example/", "IDENTITY_HEADER": "h"}, APP | {"AZURE_AUTHORITY_HOST": "https://thief.example"}]
+    "env",
+    [
+        {"IDENTITY_ENDPOINT": "http://else.example/", "IDENTITY_HEADER": "h"},
+        APP | {"AZURE_AUTHORITY_HOST": "https://thief.example"},
+    ],
 )
 async def test_secrets_go_to_known_places_only(env: dict[str, str]) -> None:
     places = Places()
@@ -103,7 +107,15 @@ async def test_a_refusal_is_told_by_its_codes_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [b"", b"[]", {}, {"access_token": "t"}, {"access_token": "t", "expires_in": "soon"}, {"access_token": "a b", "expires_in": 9}]
+    "reply",
+    [
+        b"",
+        b"[]",
+        {},
+        {"access_token": "t"},
+        {"access_token": "t", "expires_in": "soon"},
+        {"access_token": "a b", "expires_in": 9},
+    ],
 )
 async def test_a_reply_without_a_token_is_told(reply: Any) -> None:
     places = Places()

@@ -96,7 +96,9 @@ async def test_a_failed_renewal_keeps_the_old_secret_until_it_ends_and_is_logged
 
 
 @pytest.mark.parametrize("error", [NoCredential("why"), UpstreamUnreachable("why"), RuntimeError("has a secret in it")])
-async def test_a_failed_first_fetch_is_told_to_all_and_not_repeated_at_once(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_first_fetch_is_told_to_all_and_not_repeated_at_once(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = Source()
     source.fails = error
     secret = Rotating("lab", source.fetch)

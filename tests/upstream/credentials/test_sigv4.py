@@ -26,7 +26,10 @@ PATH = "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse"
     ("target", "signature"),
     [
         ("/", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),  # get-vanilla
-        ("/?Param2=value2&Param1=value1", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"),  # ...-order-key-case
+        (
+            "/?Param2=value2&Param1=value1",
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        ),  # ...-order-key-case
     ],
 )
 def test_published_examples(target: str, signature: str) -> None:
@@ -96,7 +99,9 @@ def test_it_signs_as_botocore_does(model: str, safe: str, body: bytes, query: st
     stamp = datetime.fromtimestamp(UNIX_S, UTC).replace(tzinfo=None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auth, "get_current_datetime", lambda *_, **__: stamp)
-        request = AWSRequest("POST", f"https://{HOST}{target}", data=body, headers={"x-amz-content-sha256": sha256(body).hexdigest()})
+        request = AWSRequest(
+            "POST", f"https://{HOST}{target}", data=body, headers={"x-amz-content-sha256": sha256(body).hexdigest()}
+        )
         auth.SigV4Auth(Credentials(KEYS.access_key_id, KEYS.secret_access_key), "bedrock", "eu-west-1").add_auth(request)
     ours = Signer("eu-west-1", "bedrock").lines(KEYS, "POST", HOST, target, body, UNIX_S).decode()
     assert f"authorization: {request.headers['Authorization']}\r\n" in ours
