@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from freehold.base.errors import ModelNotFound
 from freehold.observe.metrics import Metrics
@@ -106,13 +106,14 @@ class Route(Struct, frozen=True):
 
 
 class Snapshot:
-    """One revision of the configuration. Everything here is immutable but the memory of direct names."""
+    """One revision of the configuration. Everything here is immutable but the memory of direct names and of model lists."""
 
     def __init__(self, keys: dict[bytes, Principal], routes: dict[str, Route], providers: dict[str, Provider]) -> None:
         self.keys = keys  # by SHA-256 of the secret
         self.routes = routes
         self.providers = providers
         self._direct: dict[str, Route] = {}
+        self.cards: tuple[float, dict[str, Raw]] = (0.0, {})  # cards.py's, and when they were made
 
     def route(self, name: str, home: str = "") -> Route:
         """The route that a client's model name means: a route's name, provider/model, or a model of provider `home`.
