@@ -82,6 +82,7 @@ def test_a_cloud_named_without_a_key_takes_the_clouds_own_credential() -> None:
     env = {"AWS_REGION": "eu-1"}
     found, problems = parse("providers: {bedrock: {}}", env, CATALOGUE)
     assert problems == []
+    assert effective(found, env, CATALOGUE).why["bedrock"] == "configured; aws credentials"
     got = effective(found, env, CATALOGUE).config.providers["bedrock"]
     assert (got.credential is not None and got.credential.type, got.api_key, got.region) == ("aws", None, "eu-1")
     keyed = effective(found, env | {"AWS_BEARER_TOKEN_BEDROCK": "b"}, CATALOGUE).config.providers["bedrock"]

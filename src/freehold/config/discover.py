@@ -50,7 +50,9 @@ def effective(config: Config, env: Mapping[str, str], catalogue: Catalogue, loca
             variable = _variable(env, row) if row is not None and given.api_key is None and given.credential is None else ""
             given = structs.replace(given, api_key=env[variable].strip()) if variable else given
             providers[name] = _completed(given, row, env)
-            why[name] = f"configured; key from {variable}" if variable else "configured"
+            cloud = providers[name].credential
+            source = f"; key from {variable}" if variable else f"; {cloud.type} credentials" if cloud is not None else ""
+            why[name] = f"configured{source}"
     if config.discover:
         for name, variable in discover(env, catalogue).items():
             add(name, ProviderConfig(api_key=env[variable].strip()), f"{variable} is in the environment")
