@@ -70,6 +70,7 @@ def config_page() -> str:
     order = [
         "Config",
         "ProviderConfig",
+        "CredentialConfig",
         "TimeoutsConfig",
         "PriceConfig",
         "RouteConfig",
@@ -107,8 +108,14 @@ def shown_type(annotation: ast.expr) -> str:
         ("KeyConfig", "key"),
     ):
         text = text.replace(name, words)
-    for name, words in (("TimeoutsConfig", "timeouts"), ("PriceConfig", "price"), ("ServerConfig", "server")):
+    for name, words in (
+        ("TimeoutsConfig", "timeouts"),
+        ("PriceConfig", "price"),
+        ("ServerConfig", "server"),
+        ("CredentialConfig", "credential"),
+    ):
         text = text.replace(name, words)
+    text = re.sub(r"Literal\[(.+?)\]", lambda m: " or ".join(part.strip().strip("'") for part in m[1].split(",")), text)
     text = text.replace("dict[str, ", "mapping[name, ").replace("Zone", "internal or external").replace(" | None", "")
     for name, words in (("str", "text"), ("bool", "true or false"), ("float", "number"), ("int", "whole number")):
         text = re.sub(rf"\b{name}\b", words, text)
@@ -148,24 +155,36 @@ def providers_page() -> str:
     intro = (
         f"{len(PROVIDERS)} providers are known by name. One whose key is in the environment, or which answers at its address on\n"
         "this machine, is used without any configuration. Any other server that speaks one of the dialects is configured with\n"
-        "its `dialect` and `base_url`."
+        "its `dialect` and `base_url`. Clients of every dialect reach every provider; those of a provider's own dialects pass\n"
+        "untranslated. A name in braces is filled from the field of that name in `freehold.yaml`, or from the variables shown.\n"
+        "Clouds' credentials: [how to](../how-to/cloud-credentials.md)."
     )
     rows = [
         (
             f"`{row.name}`",
             row.title,
-            row.dialect,
-            row.base_url or "yours",
-            " or ".join(f"`{e}`" for e in row.env) or "none",
+            ", ".join((row.dialect, *row.also)),
+            address(row),
+            key_from(row),
             row.notes,
         )
         for row in PROVIDERS.values()
     ]
-    return page("Providers", intro, table(("name", "provider", "dialect", "base URL", "key from", "notes"), rows))
+    return page("Providers", intro, table(("name", "provider", "dialects", "base URL", "key from", "notes"), rows))
 
 
 def address(row: ProviderRow) -> str:
-    return "built in" if row.base_url.startswith("sandbox:") else row.base_url or "yours"
+    if row.base_url.startswith("sandbox:"):
+        return "built in"
+    filled = [f"{gap}: {' or '.join(f'`{v}`' for v in variables)}" for gap, variables in row.fill.items()]
+    return (row.base_url or "yours") + (f" ({'; '.join(filled)})" if filled else "")
+
+
+def key_from(row: ProviderRow) -> str:
+    sources = [f"`{variable}`" for variable in row.env]
+    if row.credential:
+        sources.append(f"{row.credential} credentials")
+    return " or ".join(sources) or "none"
 
 
 def main() -> None:

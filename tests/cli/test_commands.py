@@ -137,6 +137,16 @@ def test_models_shows_known_prices_of_a_provider_found_by_its_key(tmp_path: Path
     assert (model["input"], model["output"], model["context_tokens"]) == ("0.15", "0.6", 128_000)
 
 
+def test_models_can_list_all_that_are_known_with_every_price(tmp_path: Path) -> None:
+    shown = json.loads(run(tmp_path, "models", "--all", "--json").stdout)
+    assert len(shown["models"]) > 2000 and shown["routes"] == []
+    [model] = [m for m in shown["models"] if m["id"] == "gemini/gemini-2.5-pro"]
+    assert model["pricing"]["tiers"][0]["above_input_tokens"] == 200_000 and model["cached"] == "0.125"
+    lines = run(tmp_path, "models", "--all", "gemini/gemini-2.5-pro").stdout.splitlines()
+    assert lines[0].split() == ["NAME", "CONTEXT", "INPUT", "$/M", "CACHED", "$/M", "OUTPUT", "$/M", "GOES", "TO"]
+    assert "1.25+" in lines[1] and lines[-1].startswith("+ costs more for long prompts")
+
+
 def test_spend_adds_up_the_record(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "data")
     for i in range(3):

@@ -16,7 +16,8 @@
     │   ├── UpstreamRefused              it answered 4xx/5xx: status and retry-after are kept
     │   ├── UpstreamUnreachable     502  connect, TLS or name failure
     │   ├── UpstreamBroken          502  garbage, or the reply ended early
-    │   └── UpstreamTimeout         504  silent for too long
+    │   ├── UpstreamTimeout         504  silent for too long
+    │   └── CredentialUnavailable   503  no valid credential for it could be had from its cloud
     └── Unavailable                 503  this gateway cannot take the call now
 
 A message says what happened, names the value and says what to do. It never holds a secret or an upstream body.
@@ -145,6 +146,11 @@ class UpstreamBroken(UpstreamError):
 class UpstreamTimeout(UpstreamError):
     status = 504
     kind = "upstream_timeout"
+
+
+class CredentialUnavailable(UpstreamError):
+    status = 503
+    kind = "credential_unavailable"
 
 
 class Unavailable(GatewayError):

@@ -87,12 +87,15 @@ def check(config: ConfigFlag = None) -> None:
 def models(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="Show only names that hold this text.")] = "",
     config: ConfigFlag = None,
+    known: Annotated[
+        bool, typer.Option("--all", help="Every model that Freehold knows, of providers without a key too.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """List the names that clients can ask for, with context window and price."""
     from freehold.cli import models as listing
 
-    print(listing.render(text, config, as_json=json))
+    print(listing.render_known(text, as_json=json) if known else listing.render(text, config, as_json=json))
 
 
 @app.command()

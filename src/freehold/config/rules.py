@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
+from freehold.config.address import GAPS, gaps, is_plain, plain
 from freehold.config.problem import Path, nearest, shown
-from freehold.config.schema import Config, ProviderConfig, RouteConfig
+from freehold.config.schema import Config, CredentialConfig, ProviderConfig, RouteConfig
+from freehold.wire.registry import SPOKEN
 
 MIN_KEY_CHARS = 16
 SANDBOX = "sandbox"
@@ -41,6 +43,14 @@ class Row(Protocol):
     def auth(self) -> str: ...
     @property
     def env(self) -> tuple[str, ...]: ...
+    @property
+    def also(self) -> Mapping[str, object]: ...
+    @property
+    def credential(self) -> Literal["", "aws", "google", "azure"]: ...
+    @property
+    def fill(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def defaults(self) -> Mapping[str, str]: ...
 
 
 Catalogue = Mapping[str, Row]
@@ -80,8 +90,23 @@ def _provider(name: str, provider: ProviderConfig, names: Names, env: Mapping[st
         yield path, f'"{shown(name)}" cannot be a provider\'s name', hint
     if provider.base_url is not None:
         yield from _base_url((*path, "base_url"), provider.base_url)
+    for gap in GAPS:
+        value = getattr(provider, gap)
+        if value is not None and not is_plain(value):
+            yield (*path, gap), "not a name that can stand in a URL", "letters, digits, dots and dashes"
     if provider.api_key is not None:
         yield from _api_key((*path, "api_key"), provider.api_key)
+    if provider.credential is not None:
+        if provider.api_key is not None:
+            yield (*path, "credential"), "api_key and credential stand side by side", "remove one of them"
+        yield from _credential((*path, "credential"), provider.credential, env)
+        if provider.credential.type == "aws" and not (provider.region or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")):
+            yield (*path, "region"), "AWS requests are signed for a region", "write region, or set AWS_REGION"
+    for name_in_query, value in provider.query.items():
+        if not name_in_query or not _VISIBLE.match(name_in_query + value):
+            yield (*path, "query", name_in_query), "a parameter holds a space, a line break or a letter outside ASCII", ""
+    for dialect, base in (provider.also or {}).items():
+        yield from _also((*path, "also", dialect), dialect, base)
     for header, value in provider.headers.items():
         yield from _header((*path, "headers", header), header, value)
     if provider.ca_file is not None:
@@ -93,10 +118,12 @@ def _provider(name: str, provider: ProviderConfig, names: Names, env: Mapping[st
 def _against_catalogue(path: Path, provider: ProviderConfig, catalogue: Catalogue, env: Mapping[str, str]) -> Iterator[Found]:
     name = str(path[1])
     row = catalogue.get(name)
-    dialects = sorted({r.dialect for r in catalogue.values()})
-    if provider.dialect is not None and provider.dialect not in dialects:
+    dialects = sorted(SPOKEN)
+    if provider.dialect is not None and provider.dialect not in SPOKEN:
         hint = nearest(provider.dialect, dialects)
         yield (*path, "dialect"), f'the dialect "{shown(provider.dialect)}" is not known', hint
+    elif provider.dialect is None and row is not None and not speaks(row):
+        yield path, f'{name} speaks "{row.dialect}", which this version does not', f"it speaks {', '.join(dialects)}"
     if row is None:
         if name == SANDBOX:
             return
@@ -108,7 +135,10 @@ def _against_catalogue(path: Path, provider: ProviderConfig, catalogue: Catalogu
         return
     if not row.base_url and provider.base_url is None:
         yield (*path, "base_url"), f"{name} has an address of your own", "write base_url"
-    if provider.api_key is None and row.auth != "none" and not _key_in(env, row):
+    for gap in missing_gaps(row, provider, env):
+        if gap not in GAPS or getattr(provider, gap) is None:  # else it is told that the value can't be used
+            yield (*path, gap), f"{name} has no {gap}", _gap_hint(name, gap, row)
+    if provider.api_key is None and provider.credential is None and _needs_key(row, env):
         yield (*path, "api_key"), f"{name} has no key", _key_hint(name, row)
 
 
@@ -139,7 +169,11 @@ def _target_provider(path: Path, name: str, names: Names, env: Mapping[str, str]
         yield path, f'the provider "{shown(name)}" is neither configured nor known', hint
     elif not row.base_url:
         yield path, f"{name} has an address of your own", f"write providers.{name}.base_url"
-    elif row.auth != "none" and not _key_in(env, row):
+    elif not speaks(row):
+        yield path, f'{name} speaks "{row.dialect}", which this version does not', f"it speaks {', '.join(sorted(SPOKEN))}"
+    elif missing := missing_gaps(row, ProviderConfig(), env):
+        yield path, f"{name} has no {missing[0]}", _gap_hint(name, missing[0], row)
+    elif _needs_key(row, env):
         yield path, f"{name} has no key", _key_hint(name, row)
 
 
@@ -186,8 +220,80 @@ def _matches_any(pattern: str, names: Collection[str]) -> bool:
     return any(compiled.fullmatch(name) for name in names)
 
 
+_OF_TYPE = {
+    "aws": ("access_key_id", "secret_access_key", "session_token", "profile", "role_arn", "web_identity_token_file"),
+    "google": ("file",),
+    "azure": ("tenant_id", "client_id", "client_secret", "scope"),
+}
+
+
+def _credential(path: Path, given: CredentialConfig, env: Mapping[str, str]) -> Iterator[Found]:
+    ours = _OF_TYPE.get(given.type, ())
+    for field in given.__struct_fields__[1:]:
+        value = getattr(given, field)
+        if value is None:
+            continue
+        if field not in ours:
+            yield (*path, field), f"not a field of {given.type} credentials", f"{given.type} takes {', '.join(ours)}"
+        elif not value:
+            yield (*path, field), "the text is empty", "is the environment variable it comes from set?"
+        elif not _VISIBLE.match(value) and field not in ("file", "web_identity_token_file", "profile"):
+            yield (
+                (*path, field),
+                "it holds a space, a line break or a letter outside ASCII",
+                "copy it again, without quotes around it",
+            )
+    for one, other in (("access_key_id", "secret_access_key"), ("secret_access_key", "access_key_id")):
+        if getattr(given, one) and not getattr(given, other):
+            yield (*path, other), f'the field "{other}" is missing', f"it goes with {one}"
+    if given.client_secret is not None:
+        for field in ("tenant_id", "client_id"):
+            if not getattr(given, field) and not env.get(f"AZURE_{field.upper()}"):
+                yield (*path, field), f'the field "{field}" is missing', f"write it, or set AZURE_{field.upper()}"
+    if given.file:
+        yield from _file((*path, "file"), given.file)
+
+
+def _also(path: Path, dialect: str, base: str) -> Iterator[Found]:
+    if dialect not in SPOKEN:
+        hint = nearest(dialect, SPOKEN) or f"it speaks {', '.join(sorted(SPOKEN))}"
+        yield path, f'the dialect "{shown(dialect)}" is not known', hint
+    if base and not base.startswith("/"):
+        yield from _base_url(path, base)
+
+
+def speaks(row: Row) -> bool:
+    """This version has the row's dialect, or another one that the provider speaks too."""
+    return row.dialect in SPOKEN or any(name in SPOKEN for name in row.also)
+
+
+def missing_gaps(row: Row, given: ProviderConfig, env: Mapping[str, str]) -> list[str]:
+    """The gaps in the address of a known provider that nothing fills."""
+    return [gap for gap in gaps(given.base_url or row.base_url) if not gap_value(gap, row, given, env)]
+
+
+def gap_value(gap: str, row: Row, given: ProviderConfig, env: Mapping[str, str]) -> str:
+    """What fills it: the file, the environment, the row's default; "" for nothing that could stand in a URL."""
+    found = (plain(env[name]) for name in row.fill.get(gap, ()) if env.get(name, "").strip())
+    value = (getattr(given, gap, None) if gap in GAPS else "") or next(found, "") or row.defaults.get(gap, "")
+    return value if is_plain(value) else ""
+
+
+def _gap_hint(name: str, gap: str, row: Row) -> str:
+    variables = row.fill.get(gap, ())
+    return f"write providers.{name}.{gap}" + (f", or set {' or '.join(variables)}" if variables else "")
+
+
+def _needs_key(row: Row, env: Mapping[str, str]) -> bool:
+    return row.auth != "none" and not row.credential and not _key_in(env, row)
+
+
 def _base_url(path: Path, url: str) -> Iterator[Found]:
     example = "for example https://api.example.com/v1"
+    unknown = [name for name in gaps(url) if name not in GAPS]
+    if unknown:
+        yield path, f"{{{shown(unknown[0])}}} is no name that can be filled in", f"one of {', '.join((*GAPS, 'model'))}"
+        return
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -11,8 +11,15 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Usd = Annotated[float, Meta(ge=0)]
 
 
+_SECRETS = frozenset({"api_key", "key", "headers", "secret_access_key", "session_token", "client_secret"})
+
+
 class Strict(Struct, kw_only=True, forbid_unknown_fields=True):
-    pass
+    def __repr__(self) -> str:
+        """Without the secrets: a struct may end up in a traceback or in a test's output."""
+        fields = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        shown = (f"{name}={'...' if name in _SECRETS and value else repr(value)}" for name, value in fields)
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class TimeoutsConfig(Strict):
@@ -32,13 +39,37 @@ class PriceConfig(Strict):
     cache_write: Usd | None = None  # prompt tokens written to it; unset: as `input`
 
 
+class CredentialConfig(Strict):
+    """A cloud's own credential, in place of `api_key`. What is not written here is looked for where the cloud's tools look."""
+
+    type: Literal["aws", "google", "azure"]  # whose; each of the other fields belongs to one type
+    access_key_id: str | None = None  # aws: a fixed key, with `secret_access_key`
+    secret_access_key: str | None = None  # aws: give it by a variable
+    session_token: str | None = None  # aws: where the fixed key is a temporary one
+    profile: str | None = None  # aws: section of the shared credentials file
+    role_arn: str | None = None  # aws: role taken with the web identity token; unset: AWS_ROLE_ARN
+    web_identity_token_file: str | None = None  # aws: unset: AWS_WEB_IDENTITY_TOKEN_FILE
+    file: str | None = None  # google: JSON file of a service account or of application default credentials
+    tenant_id: str | None = None  # azure: unset: AZURE_TENANT_ID
+    client_id: str | None = None  # azure: an application, or a user-assigned managed identity; unset: AZURE_CLIENT_ID
+    client_secret: str | None = None  # azure: the application's secret; unset: AZURE_CLIENT_SECRET
+    scope: str | None = None  # azure: what the token is for; unset: Azure's AI services
+
+
 class ProviderConfig(Strict):
     """Overrides of a known provider's row, or a provider of your own (then `dialect` and `base_url` are required)."""
 
     enabled: bool = True  # false: never used, not even when its key is in the environment
-    dialect: str | None = None  # the API it speaks: openai_chat or anthropic
-    base_url: str | None = None  # what stands before /chat/completions or /messages
+    dialect: str | None = None  # the API it speaks, such as openai_chat or anthropic
+    base_url: str | None = None  # what stands before /chat/completions or /v1/messages; may hold {region} and the like
+    also: dict[str, str] | None = None  # more dialects it speaks, each with its base: "" the same, /path, or a URL
     api_key: str | None = None  # our credential there; unset: from the known provider's environment variable
+    credential: CredentialConfig | None = None  # a cloud's credential in place of an api_key
+    region: str | None = None  # for {region} in the base URL
+    project: str | None = None  # for {project}
+    resource: str | None = None  # for {resource}
+    account: str | None = None  # for {account}
+    query: dict[str, str] = field(default_factory=dict)  # parameters after ? in every call, such as api-version
     zone: Zone | None = None  # internal: runs under your own control
     headers: dict[str, str] = field(default_factory=dict)  # sent with every request
     timeouts: TimeoutsConfig = field(default_factory=TimeoutsConfig)  # how long to wait for it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import time
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -10,7 +11,7 @@ from msgspec import json
 from freehold import __version__
 from freehold.base.errors import MethodNotAllowed, ModelNotFound
 from freehold.gateway.request import Request
-from freehold.pipeline import admit
+from freehold.pipeline import admit, cards
 from freehold.pipeline.runtime import Runtime
 
 _JSON = b"application/json"
@@ -53,24 +54,19 @@ def _models(request: Request, wanted: str, rt: Runtime) -> Page:
     """The models that the caller's key may use, in the form of the API that it speaks."""
     access = admit.principal_of(request.headers, rt.snapshot).access
     anthropic = request.path.startswith("/anthropic") or b"anthropic-version" in request.headers
-    describe = _anthropic_model if anthropic else _openai_model
     if wanted:
         name = unquote(wanted)
         route = rt.snapshot.route(name)
         if not access.allows(route.name):
             raise ModelNotFound(f"The model {name[:100]!r} does not exist here or this key may not use it.", param="model")
-        return Page(200, json.encode(describe(route.name, rt)))
-    rows = [describe(name, rt) for name in rt.snapshot.model_names() if access.allows(name)]
+        return Page(200, json.encode(_anthropic_model(route.name) if anthropic else cards.card(rt.snapshot, route, time())))
     if not anthropic:
-        return Page(200, json.encode({"object": "list", "data": rows}))
+        shown = [card for name, card in cards.all_cards(rt.snapshot, time()).items() if access.allows(name)]
+        return Page(200, json.encode({"object": "list", "data": shown}))
+    rows = [_anthropic_model(name) for name in rt.snapshot.model_names() if access.allows(name)]
     ends = {"first_id": rows[0]["id"] if rows else None, "last_id": rows[-1]["id"] if rows else None}
     return Page(200, json.encode({"data": rows, "has_more": False, **ends}))
 
 
-def _openai_model(name: str, rt: Runtime) -> dict[str, object]:
-    owner = "freehold" if name in rt.snapshot.routes else name.partition("/")[0]
-    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
-
-
-def _anthropic_model(name: str, rt: Runtime) -> dict[str, object]:
+def _anthropic_model(name: str) -> dict[str, object]:
     return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}

@@ -26,6 +26,7 @@ from freehold.policy import tokens
 from freehold.store import keys
 from freehold.store.spool import Spool
 from freehold.upstream.catalogue import PROVIDERS
+from freehold.upstream.credentials import Credentials
 from freehold.upstream.pool import Pool
 
 _WATCH_S = 0.5
@@ -58,6 +59,7 @@ class Worker:
         spool = Spool(options.data)
         pool = Pool()
         metrics = Metrics()
+        self._credentials = Credentials(pool)
         gateway = Gateway(Runtime(self._snapshot(config), pool, spool, metrics, tokens.count))
         server = Server(gateway, config.server, ssl_context=_tls(config))
         metrics.gauges["freehold_active_calls"] = ("Calls under way.", lambda: server.active_calls)
@@ -77,7 +79,9 @@ class Worker:
         spool.close()
 
     def _snapshot(self, config: Config) -> Snapshot:
-        return compile_snapshot(config, PROVIDERS, keys.list_keys(self._options.data))
+        snapshot = compile_snapshot(config, PROVIDERS, keys.list_keys(self._options.data), self._credentials)
+        self._credentials.warm()
+        return snapshot
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from time import monotonic_ns
 
 from freehold.base.errors import GatewayError, Unsupported, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout
 from freehold.pipeline.exchange import Exchange
-from freehold.pipeline.runtime import Runtime, Target
+from freehold.pipeline.runtime import Runtime, Side, Target
 from freehold.store.spool import AttemptLine
 from freehold.upstream.head import complete_head
 from freehold.upstream.reply import Reply
@@ -91,16 +91,19 @@ async def _ask(x: Exchange, rt: Runtime, target: Target) -> Answer:
     """One try at one target."""
     provider = target.provider
     x.target = target
+    x.side = side = provider.side(x.dialect, x.kind)
     x.relay = None
-    head, body = _request(x, target)
+    if side.credential is not None:
+        await side.credential.ready()
+    head, body = _request(x, target, side)
     began = monotonic_ns()
     x.sent = True
-    reply = await rt.pool.send(provider.origin, head, body, provider.timeouts)
+    reply = await rt.pool.send(side.origin, head, body, provider.timeouts)
     try:
         x.upstream_id = _text(reply.header(b"x-request-id") or reply.header(b"request-id"))
         if reply.status >= 300:
-            raise await _refusal(reply, target)
-        return await _begin(x, rt, target, reply)
+            raise await _refusal(reply, target, side)
+        return await _begin(x, rt, target, side, reply)
     except BaseException:
         reply.close()
         raise
@@ -108,39 +111,40 @@ async def _ask(x: Exchange, rt: Runtime, target: Target) -> Answer:
         x.wait_ns += monotonic_ns() - began
 
 
-def _request(x: Exchange, target: Target) -> tuple[bytes, bytes]:
+def _request(x: Exchange, target: Target, side: Side) -> tuple[bytes, bytes]:
     """The upstream request as (head, body). Raises Unsupported."""
-    provider = target.provider
-    dialect = provider.dialect
+    dialect = side.dialect
     peek = x.peek
     assert peek is not None
-    path = dialect.path(x.kind, peek, target.model) if x.kind in provider.kinds else None
+    path = (side.paths.get(x.kind) or dialect.path(x.kind, peek, target.model)) if x.kind in side.kinds else None
     if path is None:
         raise Unsupported(f"Target {target.label!r} has no {x.kind} endpoint.", param="model")
-    if dialect is x.dialect:
-        body, x.dropped = dialect.patch(peek, target.model, provider.quirks)
+    if dialect.name == x.dialect.name:
+        body, x.dropped = dialect.patch(peek, target.model, side.quirks)
         x.translated = False
     else:
         if x.kind != "chat":
             raise Unsupported(f"{x.kind} can't be translated to the API of target {target.label!r}.", param="model")
         if x.chat is None:
             x.chat = x.dialect.decode_request(peek)
-        body, x.dropped = dialect.encode_request(x.chat, target.model, provider.quirks)
+        body, x.dropped = dialect.encode_request(x.chat, target.model, side.quirks)
         x.translated = True
     forwarded = b""
-    for name, default in provider.forwarded:
+    for name, default in side.forwarded:
         value = (None if x.translated else x.headers.get(name)) or default
         if value:
             forwarded += b"%b: %b\r\n" % (name, value)
-    return complete_head(target.head(path), len(body), forwarded), body
+    if side.credential is not None:
+        forwarded += side.credential.lines("POST", side.origin.authority, target.request_target(side, path), body)
+    return complete_head(target.head(side, path), len(body), forwarded), body
 
 
-async def _begin(x: Exchange, rt: Runtime, target: Target, reply: Reply) -> Answer:
+async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Reply) -> Answer:
     """Read up to the first bytes worth sending (a stream) or to the end (a whole reply, up to HOLD_BYTES)."""
     assert x.peek is not None
     content_type = reply.header(b"content-type")
     sse = content_type.startswith(b"text/event-stream") if content_type else x.peek.stream
-    relay = x.relay = _relay(x, rt, target, sse)
+    relay = x.relay = _relay(x, rt, side, sse)
     want_stream = x.peek.stream
     ready = b""
     while True:
@@ -169,11 +173,11 @@ def has_event(data: bytes) -> bool:
     return data.startswith((b"data:", b"event:")) or b"\ndata:" in data or b"\nevent:" in data
 
 
-def _relay(x: Exchange, rt: Runtime, target: Target, sse: bool) -> Relay:
-    dialect = target.provider.dialect
+def _relay(x: Exchange, rt: Runtime, side: Side, sse: bool) -> Relay:
+    dialect = side.dialect
     assert x.peek is not None
     if not x.translated and sse == x.peek.stream:
-        return dialect.tap(x.peek, target.provider.quirks, sse, rt.count)
+        return dialect.tap(x.peek, side.quirks, sse, rt.count)
     x.translated = True  # also where an upstream streams though we did not ask, or the other way round
     options = WriterOptions(
         stream=x.peek.stream,
@@ -197,7 +201,7 @@ def _failed(failure: Failure, target: Target) -> UpstreamError:
     )
 
 
-async def _refusal(reply: Reply, target: Target) -> UpstreamRefused:
+async def _refusal(reply: Reply, target: Target, side: Side) -> UpstreamRefused:
     """An error reply, read to a bound and put in canonical form."""
     if reply.status < 400:
         message = f"Target {target.label!r} answered with a redirect ({reply.status}), which is not followed: check its base_url."
@@ -208,7 +212,7 @@ async def _refusal(reply: Reply, target: Target) -> UpstreamRefused:
             body += chunk
     except UpstreamError:
         body.clear()  # the status tells enough
-    error = target.provider.dialect.decode_error(reply.status, bytes(body), target.provider.name)
+    error = side.dialect.decode_error(reply.status, bytes(body), target.provider.name)
     error.retry_after_s = retry_after_s(reply.headers)
     return error
 

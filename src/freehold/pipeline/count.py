@@ -16,7 +16,8 @@ def answer(x: Exchange, rt: Runtime, out: Output) -> bool:
         return False
     assert x.route is not None and x.peek is not None
     first = x.route.targets[0]
-    if first.provider.dialect is x.dialect and "count_tokens" in first.provider.kinds:
+    side = first.provider.side(x.dialect, x.kind)
+    if side.dialect.name == x.dialect.name and x.kind in side.kinds:
         return False
     x.target = first
     body = json.encode({"input_tokens": rt.count(x.dialect.input_text(x.peek))})

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from freehold.base.errors import GatewayError
 from freehold.base.ids import new_call_id
-from freehold.pipeline.runtime import Principal, Route, Target
+from freehold.pipeline.runtime import Principal, Route, Side, Target
 from freehold.store.spool import AttemptLine
 from freehold.wire.chat import ChatRequest, Usage
 from freehold.wire.dialect import NOTHING_ASKED, Asked, Dialect, Kind, Peek, Relay
@@ -33,6 +33,7 @@ class Exchange(Struct, eq=False):
     # attempt
     chat: ChatRequest | None = None  # when translating
     target: Target | None = None  # the one tried last
+    side: Side | None = None  # of its provider
     attempts: list[AttemptLine] = field(default_factory=list)  # those that failed, then the one that answered
     sent: bool = False  # a request left for some target that did not refuse it
     translated: bool = False

@@ -10,8 +10,9 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from freehold.base.errors import ModelNotFound
 from freehold.observe.metrics import Metrics
@@ -19,6 +20,7 @@ from freehold.policy import pricebook
 from freehold.policy.access import ModelAccess
 from freehold.policy.pricing import Price
 from freehold.store.spool import Spool
+from freehold.upstream.credentials import Credential
 from freehold.upstream.pool import Pool
 from freehold.upstream.transport import Origin, Timeouts
 from freehold.wire.dialect import Dialect, Kind, Quirks
@@ -36,26 +38,41 @@ class Principal(Struct, frozen=True):
     workspace: str = "default"
 
 
+class Side(Struct, frozen=True, kw_only=True):
+    """One dialect of a provider: where and how it is called."""
+
+    dialect: Dialect
+    origin: Origin
+    prefix: str  # path of the base URL; may hold {model}
+    query: str  # parameters of every call, without "?"
+    kinds: frozenset[Kind]
+    paths: dict[Kind, str]  # below the prefix, where it differs from the dialect's own
+    quirks: Quirks
+    head: Callable[[str], bytes]  # request target -> request head without its last headers and blank line
+    forwarded: tuple[tuple[bytes, bytes], ...]  # client headers sent on within one dialect, with what stands in for them
+    credential: Credential | None = None  # makes header lines for each request; None: the key is in the head, or none is needed
+
+
 class Provider(Struct, frozen=True, kw_only=True):
     """A configured provider, ready to build targets from."""
 
     name: str
-    dialect: Dialect
-    origin: Origin
-    prefix: str  # path of the base URL
     zone: str
-    kinds: frozenset[Kind]
-    quirks: Quirks
     timeouts: Timeouts
-    head: Callable[[str], bytes]  # upstream path -> request head without its last headers and blank line
-    forwarded: tuple[tuple[bytes, bytes], ...]  # client headers sent on within one dialect, with what stands in for them
+    main: Side  # what other dialects are translated to
+    sides: dict[str, Side]  # by dialect, `main` among them: a client of such a dialect passes
     price_id: str
     price: Price | None  # for models that the table does not know
     models: tuple[str, ...] = ()  # shown in /v1/models
 
+    def side(self, dialect: Dialect, kind: Kind) -> Side:
+        """The side for a client's call: of its own dialect where there is one for this kind."""
+        side = self.sides.get(dialect.name, self.main)
+        return side if kind in side.kinds else self.main
+
 
 class Target:
-    """One place to send to. `heads` keeps the request heads by path, made on first use."""
+    """One place to send to. `heads` keeps the request heads by side and path, made on first use."""
 
     __slots__ = ("heads", "label", "label_bytes", "model", "price", "provider")
 
@@ -65,13 +82,21 @@ class Target:
         self.price = price
         self.label = f"{provider.name}/{model}"
         self.label_bytes = self.label.encode("ascii", "replace")
-        self.heads: dict[str, bytes] = {}
+        self.heads: dict[tuple[str, str], bytes] = {}
 
-    def head(self, path: str) -> bytes:
-        head = self.heads.get(path)
+    def head(self, side: Side, path: str) -> bytes:
+        key = (side.dialect.name, path)
+        head = self.heads.get(key)
         if head is None:
-            head = self.heads[path] = self.provider.head(path)
+            head = self.heads[key] = side.head(self.request_target(side, path))
         return head
+
+    def request_target(self, side: Side, path: str) -> str:
+        """What stands in the request line: path and query."""
+        prefix = side.prefix.replace("{model}", quote(self.model, safe="")) if "{" in side.prefix else side.prefix
+        if side.query:
+            return f"{prefix}{path}{'&' if '?' in path else '?'}{side.query}"
+        return prefix + path
 
 
 class Route(Struct, frozen=True):
@@ -81,13 +106,14 @@ class Route(Struct, frozen=True):
 
 
 class Snapshot:
-    """One revision of the configuration. Everything here is immutable but the memory of direct names."""
+    """One revision of the configuration. Everything here is immutable but the memory of direct names and of model lists."""
 
     def __init__(self, keys: dict[bytes, Principal], routes: dict[str, Route], providers: dict[str, Provider]) -> None:
         self.keys = keys  # by SHA-256 of the secret
         self.routes = routes
         self.providers = providers
         self._direct: dict[str, Route] = {}
+        self.cards: tuple[float, dict[str, Raw]] = (0.0, {})  # cards.py's, and when they were made
 
     def route(self, name: str, home: str = "") -> Route:
         """The route that a client's model name means: a route's name, provider/model, or a model of provider `home`.

@@ -17,16 +17,37 @@ from freehold.upstream.head import Auth
 from freehold.wire.dialect import Kind, Quirks
 
 
+class Also(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another dialect that a provider speaks for all of its models. What is not written is as in the provider's row.
+
+    `base`: "" the same base URL, "/..." another path at the same origin, or a URL. Quirks are a dialect's: none are taken over.
+    """
+
+    base: str = ""
+    auth: Auth | None = None
+    quirks: Quirks = Quirks()
+    kinds: tuple[Kind, ...] | None = None
+
+
 class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`base_url` "" means that the user must give one; `notes` then says how it looks.
+    """`base_url` "" means that the user must give one; `notes` then says how it looks. Its gaps, such as `{region}`, are filled
+    from the provider's fields in freehold.yaml, else from the variables in `fill`, else from `defaults`; `{model}` by the target.
 
     `auth` "none" means that no key is needed; one that is configured all the same is sent as a bearer token.
+    A `dialect` that this version does not have leaves the row to those in `also` that it has.
     """
 
     name: str
     title: str
-    dialect: Literal["openai_chat", "anthropic"] = "openai_chat"
+    dialect: str = "openai_chat"
     base_url: str = ""
+    global_base_url: str = ""  # in its place where the region is "global"
+    also: dict[str, str | Also] = field(default_factory=dict)  # other dialects; a text is Also.base
+    fill: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)  # parameters of every call
+    paths: dict[Kind, str] = field(default_factory=dict)  # where it differs from the dialect's own
+    credential: Literal["", "aws", "google", "azure"] = ""  # used where no key is given
     auth: Auth = "bearer"
     env: tuple[str, ...] = ()  # environment variables that hold the key, the first one set wins
     zone: Literal["internal", "external"] = "external"

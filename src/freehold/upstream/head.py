@@ -12,8 +12,8 @@ from typing import Literal
 from freehold import __version__
 from freehold.upstream.transport import Origin
 
-Auth = Literal["bearer", "x-api-key", "api-key", "none"]
-Method = Literal["GET", "POST"]
+Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
+Method = Literal["GET", "POST", "PUT"]
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110 token
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?\Z|\Z")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from freehold.wire.dialect import Dialect
 from freehold.wire.dialects.anthropic import AnthropicDialect
+from freehold.wire.dialects.anthropic.vertex import AnthropicOnVertex
 from freehold.wire.dialects.bedrock import BedrockDialect
 from freehold.wire.dialects.bedrock_invoke import BedrockInvokeDialect
 from freehold.wire.dialects.cohere import CohereDialect
@@ -28,4 +29,7 @@ _ALL: tuple[Dialect, ...] = (
     JINA,
     TEI,
 )
+# What clients and upstreams speak.
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
+# And the forms of them that only upstreams speak.
+SPOKEN: dict[str, Dialect] = {**DIALECTS, "anthropic_vertex": AnthropicOnVertex()}
