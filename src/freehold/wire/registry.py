@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from freehold.wire.dialect import Dialect
 from freehold.wire.dialects.anthropic import AnthropicDialect
+from freehold.wire.dialects.gemini import GeminiDialect
 from freehold.wire.dialects.openai_chat import OpenAIChatDialect
 
-DIALECTS: dict[str, Dialect] = {d.name: d for d in (OpenAIChatDialect(), AnthropicDialect())}
+DIALECTS: dict[str, Dialect] = {d.name: d for d in (OpenAIChatDialect(), AnthropicDialect(), GeminiDialect())}
