@@ -243,6 +243,8 @@ class StreamWriter:
             self._head = _head(self._options, Start())
             chunk = chunk | self._head
         data = encode(chunk)
+        if b"\n" in data or b"\r" in data:  # between the tokens of arguments that a model wrote over several lines
+            data = data.replace(b"\n", b" ").replace(b"\r", b" ")
         if self._array:
             self._out += [b"[" if self._first else b",\r\n", data]
             self._first = False

@@ -4,14 +4,16 @@
 Signatures must survive a turn through a client that only speaks chat completions: we write `reasoning_details` to it and
 read either spelling back. A signature or encrypted text in another maker's format than Anthropic's is never presented as
 one of Anthropic's: it stays in the part's spelling, and others see unsigned thinking.
+
+Gemini signs tool calls: on them the signature stands where Google's own compatible API has it, `extra_content`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from freehold.wire.chat import AnyPart, Thinking
-from freehold.wire.dialects.openai_chat.words import ANTHROPIC_FORMAT, IN, decode_any, text_of
+from freehold.wire.chat import AnyPart, Extras, Thinking
+from freehold.wire.dialects.openai_chat.words import ANTHROPIC_FORMAT, GOOGLE_FORMAT, IN, decode_any, raw, text_of
 
 _ANTHROPICS = (ANTHROPIC_FORMAT, None)  # older clients leave the format out
 _KINDS = ("reasoning.text", "reasoning.summary", "reasoning.encrypted")
@@ -55,10 +57,11 @@ def detail_out(part: Thinking) -> dict[str, Any]:
     return _worded(detail_members(part), part)
 
 
-def new_detail(part: Thinking, index: int) -> dict[str, Any]:
+def new_detail(part: Thinking, index: int, dialect: str) -> dict[str, Any]:
     """One item of `reasoning_details` for thinking of another dialect, or of ours in another spelling."""
     kind = "reasoning.encrypted" if part.redacted else "reasoning.text"
-    return _worded({"type": kind, "format": ANTHROPIC_FORMAT, "index": index}, part)
+    maker = GOOGLE_FORMAT if dialect == "gemini" else ANTHROPIC_FORMAT
+    return _worded({"type": kind, "format": maker, "index": index}, part)
 
 
 def _worded(item: dict[str, Any], part: Thinking) -> dict[str, Any]:
@@ -68,6 +71,31 @@ def _worded(item: dict[str, Any], part: Thinking) -> dict[str, Any]:
     if part.signature:
         item["signature"] = part.signature
     return item
+
+
+def take_call_signature(extras: Extras) -> str:
+    """A tool call's `extra_content.google.thought_signature`, taken out of its extras; what else is there stays."""
+    held = extras.get("extra_content")
+    value: Any = decode_any(held) if held is not None else None
+    google: Any = value.get("google") if isinstance(value, dict) else None
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    if not isinstance(signature, str) or not signature:
+        return ""
+    del google["thought_signature"], extras["extra_content"]
+    if not google:
+        del value["google"]
+    if value:
+        extras["extra_content"] = raw(value)
+    return signature
+
+
+def sign_call(call: dict[str, Any], signature: str) -> dict[str, Any]:
+    """The tool call with its signature, if it has one, put back."""
+    if not signature:
+        return call
+    held = decode_any(call["extra_content"]) if "extra_content" in call else {}
+    google = {**held.get("google", {}), "thought_signature": signature}
+    return {**call, "extra_content": {**held, "google": google}}
 
 
 def thinking_text(parts: list[AnyPart]) -> str:
