@@ -67,7 +67,7 @@ def _require_filled(fields: dict[str, Raw], name: str) -> None:
     opener = bytes(memoryview(raw)[:1])
     if opener not in (b"[", b"{") or (opener == b"{" and name != "contents"):
         raise InvalidRequest(f"{name}: must be a list.", param=name)
-    if len(raw) < _SHORT and not decode_any(raw):
+    if len(raw) < _SHORT and not (decode_list(raw) if opener == b"[" else decode_fields(raw)):
         raise InvalidRequest(f"{name}: is empty; it must hold at least one item.", param=name)
 
 

@@ -28,13 +28,8 @@ from typing import Any
 from msgspec import Raw
 
 from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.wire.dialects.gemini.schema_walk import Dropped, Node, Walk, bounds, merged, target
 from freehold.wire.dialects.gemini.words import decode_any, decode_fields, encode
-
-Node = dict[str, Any]
-Dropped = dict[str, None]
-
-MAX_DEPTH = 64
-MAX_NODES = 10_000  # a few nested $refs can write out to more than memory holds
 
 _KEPT = frozenset((
     "title", "description", "format", "maxItems", "minItems", "maxProperties", "minProperties", "minimum", "maximum",
@@ -44,6 +39,7 @@ _SILENT = frozenset((
     "$schema", "$id", "$comment", "$anchor", "$defs", "definitions", "examples", "deprecated", "readOnly", "writeOnly",
     "contentEncoding", "contentMediaType", "discriminator", "xml", "externalDocs", "strict",
 ))  # fmt: skip
+_OF_TYPE = {"array": ("items", "prefixItems"), "object": ("properties", "required", "additionalProperties")}
 _TYPES = frozenset(("string", "number", "integer", "boolean", "array", "object", "null"))
 # What makes `adjusted` look into a schema at all; the rest of the schemas, nearly all, are sent byte-identical.
 _TRIGGERS = (b'"const"', b'"$ref"', b'"allOf"', b'"definitions"', b'"exclusiveM', b'"$schema"')
@@ -84,6 +80,10 @@ def _decoded(schema: Raw, path: str) -> Any:
         raise InvalidRequest(f"{path}: must be a JSON Schema object in valid UTF-8.", param=path) from None
 
 
+def _too_deep(path: str) -> Unsupported:
+    return Unsupported(f"{path}: is nested too deeply for this target. Simplify it.", param=path)
+
+
 # --- models that read JSON Schema ----------------------------------------------------
 
 
@@ -93,30 +93,44 @@ def adjusted(schema: Raw, path: str, dropped: Dropped) -> Any:
     if not any(trigger in text for trigger in _TRIGGERS):
         return schema
     root = _decoded(schema, path)
-    adjust = _Adjust(path, dropped)
+    adjust = _Adjust(root, path, dropped)
     if isinstance(root.get("$ref"), str):
         # The root itself must be an object's description, not a reference to one.
-        target = _target(root, root["$ref"], path)
-        if isinstance(target, dict):
-            root = target | {name: value for name, value in root.items() if name != "$ref"}
-    return adjust.node(root, 0)
+        named = target(root, root["$ref"], path)
+        if isinstance(named, dict):
+            root = named | {name: value for name, value in root.items() if name != "$ref"}
+    try:
+        return adjust.node(root, 0)
+    except RecursionError:
+        raise _too_deep(path) from None
 
 
-class _Adjust:
-    def __init__(self, path: str, dropped: Dropped) -> None:
-        self._path = path
-        self._dropped = dropped
-
+class _Adjust(Walk):
     def node(self, node: Any, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise Unsupported(f"{self._path}: is nested more than {MAX_DEPTH} levels deep.", param=self._path)
+        self.count(depth)
         if not isinstance(node, dict):
             return node
+        node = self._without_all_of(node, depth)
         if isinstance(node.get("$ref"), str):
             # Beside $ref only names that start with $ may stand.
             kept = {name: value for name, value in node.items() if name.startswith("$") and name != "$schema"}
             return self._children(kept, depth) | {"$ref": node["$ref"].replace("#/definitions/", "#/$defs/", 1)}
-        return self._children(_bounds(_merged(node), self._path, self._dropped), depth)
+        return self._children(bounds(node, self._path, self._dropped), depth)
+
+    def _without_all_of(self, node: Node, depth: int) -> Node:
+        """`allOf`, which these models don't know: a lone reference in it stands for itself, other members are merged."""
+        members = node.get("allOf")
+        if not isinstance(members, list):
+            return node
+        self.count(depth)
+        refs = [one["$ref"] for one in members if isinstance(one, dict) and isinstance(one.get("$ref"), str)]
+        if len(members) == 1 and refs and not node.keys() & {"properties", "required"}:
+            return {name: value for name, value in node.items() if name != "allOf"} | {"$ref": refs[0]}
+        opened = [
+            self.target(one["$ref"]) if isinstance(one, dict) and isinstance(one.get("$ref"), str) else one for one in members
+        ]
+        plain = [self._without_all_of(one, depth + 1) for one in opened if isinstance(one, dict)]
+        return merged(node | {"allOf": plain})
 
     def _children(self, node: Node, depth: int) -> Node:
         out: Node = {}
@@ -155,33 +169,24 @@ def converted(schema: Raw, path: str, dropped: Dropped) -> Node:
     root = _decoded(schema, path)
     if not isinstance(root, dict):
         raise InvalidRequest(f"{path}: must be a JSON Schema object.", param=path)
-    return _Convert(root, path, dropped).node(root, (), 0)
+    try:
+        return _Convert(root, path, dropped).node(root, (), 0)
+    except RecursionError:
+        raise _too_deep(path) from None
 
 
-class _Convert:
-    def __init__(self, root: Node, path: str, dropped: Dropped) -> None:
-        self._root = root
-        self._path = path
-        self._dropped = dropped
-        self._nodes = 0
-
+class _Convert(Walk):
     def node(self, node: Any, refs: tuple[str, ...], depth: int) -> Node:
         """`refs`: those being written out around this node."""
-        self._nodes += 1
-        if self._nodes > MAX_NODES or depth > MAX_DEPTH:
-            raise Unsupported(
-                f"{self._path}: is too large for this target when its $refs are written out "
-                f"(more than {MAX_NODES} parts or {MAX_DEPTH} levels). Simplify it.",
-                param=self._path,
-            )
+        self.count(depth)
         if not isinstance(node, dict):
             if node is False:
-                self._lose("false")
+                self.lose("false")
             return {}
         node, refs = self._opened(node, refs)
-        node = _bounds(node, self._path, self._dropped)
+        node = bounds(node, self._path, self._dropped)
         out: Node = {name: value for name, value in node.items() if name in _KEPT}
-        self._type(node, out)
+        self._type(node, out, refs, depth)
         self._enum(node, out)
         self._properties(node, out, refs, depth)
         self._items(node, out, refs, depth)
@@ -190,11 +195,8 @@ class _Convert:
             del out["nullable"]
         for name in node:
             if name not in _KEPT and name not in _SILENT and name not in _READ and not name.startswith(("x-", "$")):
-                self._lose(name)
+                self.lose(name)
         return out
-
-    def _lose(self, keyword: str) -> None:
-        self._dropped[f"{self._path} ({keyword})"] = None
 
     def _opened(self, node: Node, refs: tuple[str, ...]) -> tuple[Node, tuple[str, ...]]:
         """The node with its $ref, and the $refs in its allOf, replaced by what they name."""
@@ -206,20 +208,23 @@ class _Convert:
                     param=self._path,
                 )
             refs = (*refs, ref)
-            target = _target(self._root, ref, self._path)
+            named = self.target(ref)
             rest = {name: value for name, value in node.items() if name != "$ref"}
-            node = target | rest if isinstance(target, dict) else rest
+            node = named | rest if isinstance(named, dict) else rest
         members = node.get("allOf")
         if isinstance(members, list):
             opened: list[Any] = []
+            inside = refs
             for member in members:
                 if isinstance(member, dict):
-                    member, refs = self._opened(member, refs)
+                    self.count(0)
+                    member, more = self._opened(member, refs)
+                    inside += more[len(refs) :]
                 opened.append(member)
-            node = _merged(node | {"allOf": opened})
+            node, refs = merged(node | {"allOf": opened}), inside
         return node, refs
 
-    def _type(self, node: Node, out: Node) -> None:
+    def _type(self, node: Node, out: Node, refs: tuple[str, ...], depth: int) -> None:
         kind = node.get("type")
         kinds = [one.lower() for one in (kind if isinstance(kind, list) else [kind]) if isinstance(one, str)]
         kinds = [one for one in kinds if one in _TYPES]
@@ -231,7 +236,10 @@ class _Convert:
         if len(kinds) == 1:
             out["type"] = kinds[0].upper()
         elif kinds:
-            out["anyOf"] = [{"type": one.upper()} for one in kinds]
+            out["anyOf"] = [
+                self.node({"type": one} | {name: node[name] for name in _OF_TYPE.get(one, ()) if name in node}, refs, depth + 1)
+                for one in kinds
+            ]
 
     def _enum(self, node: Node, out: Node) -> None:
         values = [node["const"]] if "const" in node else node.get("enum")
@@ -251,19 +259,19 @@ class _Convert:
             return
         told = f"One of: {', '.join(encode(value).decode() for value in values)}."
         out["description"] = f"{out['description']} {told}" if isinstance(out.get("description"), str) else told
-        self._lose("enum of numbers, told in the description")
+        self.lose("enum of numbers, told in the description")
 
     def _properties(self, node: Node, out: Node, refs: tuple[str, ...], depth: int) -> None:
+        if node.get("additionalProperties") not in (None, False, True):
+            self.lose("additionalProperties")
         properties = node.get("properties")
         if not isinstance(properties, dict) or out.get("type", "OBJECT") != "OBJECT":
             return
         if properties:
             out["properties"] = {str(name): self.node(child, refs, depth + 1) for name, child in properties.items()}
         required = node.get("required")
-        if isinstance(required, list) and (names := [name for name in required if name in properties]):
+        if isinstance(required, list) and (names := [one for one in required if isinstance(one, str) and one in properties]):
             out["required"] = names
-        if node.get("additionalProperties") not in (None, False, True):
-            self._lose("additionalProperties")
 
     def _items(self, node: Node, out: Node, refs: tuple[str, ...], depth: int) -> None:
         if out.get("type") != "ARRAY":
@@ -271,7 +279,7 @@ class _Convert:
         items, first = node.get("items"), node.get("prefixItems")
         several = first if isinstance(first, list) else items if isinstance(items, list) else None
         if several:
-            self._lose("prefixItems")
+            self.lose("prefixItems")
             choices: list[Node] = []
             for item in several:
                 choice = self.node(item, refs, depth + 1)
@@ -281,7 +289,7 @@ class _Convert:
             return
         child = self.node(items, refs, depth + 1) if isinstance(items, dict) else {}
         if not child:
-            self._lose("items of any type, sent as strings")
+            self.lose("items of any type, sent as strings")
         out["items"] = child or {"type": "STRING"}
 
     def _any_of(self, node: Node, out: Node, refs: tuple[str, ...], depth: int) -> None:
@@ -301,6 +309,8 @@ class _Convert:
             out["anyOf"] = choices
             if "properties" not in out:
                 out.pop("type", None)  # beside anyOf no other type may stand
+        elif not out.get("nullable"):
+            self.lose("anyOf")  # what is left of each says nothing (only `required`, mostly)
 
 
 _READ = frozenset((
@@ -313,64 +323,3 @@ def _inferred(node: Node) -> list[str]:
     if "properties" in node or "additionalProperties" in node:
         return ["object"]
     return ["array"] if "items" in node or "prefixItems" in node else []
-
-
-# --- both ----------------------------------------------------------------------------------
-
-
-def _target(root: Node, ref: str, path: str) -> Any:
-    """What a local reference names ("#", "#/$defs/x", any JSON pointer). Raises InvalidRequest where there is no such thing."""
-    if not ref.startswith("#"):
-        raise Unsupported(f"{path}: {ref[:100]!r} lies outside the schema. Write the definition into it.", param=path)
-    found: Any = root
-    for step in ref[1:].split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, dict) and step in found:
-            found = found[step]
-        elif isinstance(found, list) and step.isascii() and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            raise InvalidRequest(f"{path}: {ref[:100]!r} names no definition in the schema.", param=path)
-    return found
-
-
-def _merged(node: Node) -> Node:
-    """`allOf` merged into its node: properties and required names joined, of other keywords the node's own win."""
-    members = node.get("allOf")
-    if not isinstance(members, list) or any(isinstance(one, dict) and "$ref" in one for one in members):
-        return node
-    out = {name: value for name, value in node.items() if name != "allOf"}
-    for member in members:
-        if not isinstance(member, dict):
-            continue
-        for name, value in _merged(member).items():
-            if name in ("properties", "$defs", "definitions") and isinstance(value, dict):
-                held = out.get(name)
-                out[name] = value | held if isinstance(held, dict) else value
-            elif name == "required" and isinstance(value, list) and isinstance(out.get(name), list):
-                out[name] = [*out[name], *(one for one in value if one not in out[name])]
-            else:
-                out.setdefault(name, value)
-    return out
-
-
-def _bounds(node: Node, path: str, dropped: Dropped) -> Node:
-    """Exclusive bounds as inclusive ones."""
-    if "exclusiveMinimum" not in node and "exclusiveMaximum" not in node:
-        return node
-    out = {name: value for name, value in node.items() if name not in ("exclusiveMinimum", "exclusiveMaximum")}
-    whole = node.get("type") == "integer"
-    bound: Any
-    for name, step, tighter in (("Minimum", 1, max), ("Maximum", -1, min)):
-        bound = node.get(f"exclusive{name}")
-        if bound is True and isinstance(out.get(name.lower()), int | float):  # draft 4: a switch beside the bound
-            bound = out[name.lower()]
-        if type(bound) not in (int, float):
-            continue
-        if whole and bound == int(bound):
-            bound = int(bound) + step
-        else:
-            dropped[f"{path} (exclusive{name}, sent as {name.lower()})"] = None
-        held: Any = out.get(name.lower())
-        out[name.lower()] = tighter(held, bound) if type(held) in (int, float) else bound
-    return out
