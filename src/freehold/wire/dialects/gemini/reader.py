@@ -32,7 +32,7 @@ from freehold.wire.chat import (
 from freehold.wire.dialects.gemini.events import FINISH, broken, failure, finish_word
 from freehold.wire.dialects.gemini.parts import reply_part
 from freehold.wire.dialects.gemini.usage import canonical, has_counts, logprobs_in
-from freehold.wire.dialects.gemini.words import NAME, Fields, decode_any, decode_fields, decode_list, decode_str, is_null
+from freehold.wire.dialects.gemini.words import NAME, Fields, decode_any, decode_fields, decode_list, decode_str, encode, is_null
 from freehold.wire.sse import SSEDecoder, SSEError
 
 _REPLY_WORDS = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId", "error"))
@@ -69,12 +69,12 @@ class _Choice:
             self.text_part = self.number
         events.append(PartStart(choice=self.index, part=self.number, body=body))
 
-    def finish(self, extras: Extras) -> Finish:
+    def finish(self) -> Finish:
         word = finish_word(decode_any(self.reason))
         reason = FINISH.get(word, "unknown")
         if self.calls and reason in ("stop", "unknown"):
             reason = "tool_use"
-        return Finish(choice=self.index, reason=reason, raw_reason=word, extras=self.extras | extras)
+        return Finish(choice=self.index, reason=reason, raw_reason=word, extras=self.extras)
 
 
 class ReplyReader:
@@ -94,8 +94,7 @@ class ReplyReader:
         if self.ended:
             return
         try:
-            fields = decode_fields(data)
-            self._chunk(fields, events)
+            self._chunk(decode_fields(data), events)
         except (ValueError, RecursionError):
             self.fail(_UNREADABLE, events)
 
@@ -149,7 +148,7 @@ class ReplyReader:
                     del inner["parts"]
                 for raw in raws:
                     self._part(choice, reply_part(raw), events)
-            choice.extras["content"] = Raw(_joined(inner))
+            choice.extras["content"] = Raw(encode(inner))
         for name, raw in fields.items():
             if name == "logprobsResult":
                 self._logprobs(choice, raw, events)
@@ -204,17 +203,13 @@ class ReplyReader:
         self.ended = True
         for choice in choices:
             choice.close_part(events)
-            events.append(choice.finish({}))
+            events.append(choice.finish())
         if not choices:
             # No candidate at all: clients of other APIs still look for a first choice.
             reason = "content_filter" if blocked else "unknown"
             none = Raw(b"[]")
             events.append(Finish(reason=reason, raw_reason=blocked, extras={"candidates": none}))  # type: ignore[arg-type]
         events.append(End())
-
-
-def _joined(fields: Fields) -> bytes:
-    return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), bytes(raw)) for name, raw in fields.items())
 
 
 def _emptied(part: AnyPart) -> tuple[AnyPart, str]:
@@ -276,20 +271,16 @@ class StreamReader:
     def __init__(self) -> None:
         self._sse = SSEDecoder()
         self._reply = ReplyReader(merge=True)
-        self._head = bytearray()  # white space before the first byte that tells the form
         self._whole: WholeReader | None = None
-        self._known = False
+        self._known = False  # the first byte that is no white space tells the form
 
     def feed(self, chunk: bytes) -> list[Event]:
         if not self._known:
-            self._head += chunk
-            first = bytes(self._head).lstrip()[:1]
-            if not first:
+            chunk = chunk.lstrip()
+            if not chunk:
                 return []
             self._known = True
-            chunk = bytes(self._head)
-            self._head.clear()
-            if first in b"[{":
+            if chunk[:1] in (b"[", b"{"):
                 self._whole = WholeReader()
         if self._whole is not None:
             return self._whole.feed(chunk)

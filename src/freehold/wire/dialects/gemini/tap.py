@@ -88,18 +88,29 @@ def _parse(data: bytes) -> _Event | None:
 class _Tap:
     """What both taps know and how they learn it."""
 
-    __slots__ = ("_produced", "_started", "_told", "_unfinished", "done", "failure", "finish", "model", "usage")
+    __slots__ = ("_produced", "_started", "_told", "_unfinished", "_usage", "done", "failure", "finish", "model")
 
     def __init__(self, count: CountTokens) -> None:
         self._produced = Produced(count)
         self._told: dict[str, Any] = {}
         self._started = False  # some candidate has come, or the prompt was blocked
         self._unfinished: set[int] = set()  # candidates without a finish reason so far
-        self.usage: Usage | None = None
+        self._usage: Usage | None = None  # of `_told`; None where that has changed since
         self.done = False
         self.failure: Failure | None = None
         self.model = ""
         self.finish = ""
+
+    @property
+    def usage(self) -> Usage | None:
+        """Every chunk reports totals, and only the last counts: worked out when it is asked for."""
+        if self._usage is None and has_counts(self._told):
+            self._usage = canonical(self._told)
+        return self._usage
+
+    @usage.setter
+    def usage(self, usage: Usage | None) -> None:
+        self._usage = usage
 
     def _learn(self, event: _Event) -> None:
         if event.error:
@@ -110,8 +121,7 @@ class _Tap:
         told = event.usageMetadata
         if isinstance(told, dict):
             self._told |= told
-            if has_counts(self._told):
-                self.usage = canonical(self._told)
+            self._usage = None
         if isinstance(event.promptFeedback, dict) and event.promptFeedback.get("blockReason"):
             self._started = True
             self.finish = self.finish or finish_word(event.promptFeedback["blockReason"])
