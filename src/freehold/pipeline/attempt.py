@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from time import monotonic_ns
+from typing import Any
 
 from freehold.base.errors import GatewayError, Unsupported, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout
 from freehold.pipeline.exchange import Exchange
@@ -15,6 +16,7 @@ from freehold.upstream.reply import Reply
 from freehold.wire.chat import Failure
 from freehold.wire.dialect import Relay, WriterOptions
 from freehold.wire.translate import Translation
+from freehold.wire.whole import WholeTranslation
 
 HOLD_BYTES = 128 * 1024  # a whole reply up to this size is held until complete: it gets a cost header and can still fail over
 _ERROR_BYTES = 64 * 1024  # how much of an upstream's error body is read
@@ -123,11 +125,7 @@ def _request(x: Exchange, target: Target, side: Side) -> tuple[bytes, bytes]:
         body, x.dropped = dialect.patch(peek, target.model, side.quirks)
         x.translated = False
     else:
-        if x.kind != "chat":
-            raise Unsupported(f"{x.kind} can't be translated to the API of target {target.label!r}.", param="model")
-        if x.chat is None:
-            x.chat = x.dialect.decode_request(peek)
-        body, x.dropped = dialect.encode_request(x.chat, target.model, side.quirks)
+        body, x.dropped = _translated(x, target, side)
         x.translated = True
     forwarded = b""
     for name, default in side.forwarded:
@@ -139,13 +137,32 @@ def _request(x: Exchange, target: Target, side: Side) -> tuple[bytes, bytes]:
     return complete_head(target.head(side, path), len(body), forwarded), body
 
 
+def _translated(x: Exchange, target: Target, side: Side) -> tuple[bytes, tuple[str, ...]]:
+    """The body in the target's dialect, and the names of what it can't express. Raises Unsupported, InvalidRequest."""
+    assert x.peek is not None
+    if x.kind == "chat":
+        if x.chat is None:
+            x.chat = x.dialect.decode_request(x.peek)
+        return side.dialect.encode_request(x.chat, target.model, side.quirks)
+    if x.kind == "embeddings" and x.dialect.embeddings is not None and side.dialect.embeddings is not None:
+        if x.embed is None:
+            x.embed = x.dialect.embeddings.decode_request(x.peek)
+        return side.dialect.embeddings.encode_request(x.embed, target.model)
+    if x.kind == "rerank" and x.dialect.rerank is not None and side.dialect.rerank is not None:
+        if x.rerank is None:
+            x.rerank = x.dialect.rerank.decode_request(x.peek)
+        return side.dialect.rerank.encode_request(x.rerank, target.model)
+    raise Unsupported(f"{x.kind} can't be translated to the API of target {target.label!r}.", param="model")
+
+
 async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Reply) -> Answer:
     """Read up to the first bytes worth sending (a stream) or to the end (a whole reply, up to HOLD_BYTES)."""
     assert x.peek is not None
     content_type = reply.header(b"content-type")
-    sse = content_type.startswith(b"text/event-stream") if content_type else x.peek.stream
-    relay = x.relay = _relay(x, rt, side, sse)
+    streams = content_type.startswith(side.dialect.stream_types) if content_type else x.peek.stream
+    relay = x.relay = _relay(x, rt, side, streams)
     want_stream = x.peek.stream
+    stream_type = x.peek.stream_type or x.dialect.stream_content_type
     ready = b""
     while True:
         chunk = reply.take() or (b"" if reply.complete else await reply.read())
@@ -157,36 +174,49 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Re
             if not relay.done:
                 raise UpstreamBroken(f"Target {target.label!r} ended its reply in the middle.")
             break
-        if want_stream and has_event(ready):
+        if want_stream and has_event(ready, stream_type):
             break
         if not want_stream and len(ready) > HOLD_BYTES:
             break
     if want_stream:
-        kind = content_type if sse and not x.translated and content_type else x.dialect.stream_content_type
+        kind = content_type if streams and not x.translated and content_type else stream_type
     else:
-        kind = content_type if not sse and not x.translated and content_type else b"application/json"
+        kind = content_type if not streams and not x.translated and content_type else b"application/json"
     return Answer(reply, ready, kind, want_stream, complete=not chunk)
 
 
-def has_event(data: bytes) -> bool:
-    """Something other than keep-alive comments has come."""
+def has_event(data: bytes, stream_type: bytes) -> bool:
+    """Something other than the keep-alive comments of server-sent events has come."""
+    if not stream_type.startswith(b"text/event-stream"):
+        return data != b""
     return data.startswith((b"data:", b"event:")) or b"\ndata:" in data or b"\nevent:" in data
 
 
-def _relay(x: Exchange, rt: Runtime, side: Side, sse: bool) -> Relay:
-    dialect = side.dialect
-    assert x.peek is not None
-    if not x.translated and sse == x.peek.stream:
-        return dialect.tap(x.peek, side.quirks, sse, rt.count)
+def _relay(x: Exchange, rt: Runtime, side: Side, streams: bool) -> Relay:
+    """`streams`: the upstream's reply is a stream, whatever the client asked for."""
+    dialect, peek = side.dialect, x.peek
+    assert peek is not None
+    if not x.translated and streams == peek.stream and not peek.stream_type:
+        return dialect.tap(peek, side.quirks, streams, rt.count)
+    if x.translated and x.kind == "embeddings":
+        return _whole(dialect.embeddings, x.dialect.embeddings, x.embed)
+    if x.translated and x.kind == "rerank":
+        return _whole(dialect.rerank, x.dialect.rerank, x.rerank)
     x.translated = True  # also where an upstream streams though we did not ask, or the other way round
     options = WriterOptions(
-        stream=x.peek.stream,
-        model=x.peek.model,
+        stream=peek.stream,
+        model=peek.model,
         call_id=x.call_id,
         created_s=int(x.call_id[5:16], 16) // 1000,
-        include_usage=x.peek.wants_usage,
+        include_usage=peek.wants_usage,
+        peek=peek,
     )
-    return Translation(dialect.reader(sse), x.dialect.writer(options), rt.count)
+    return Translation(dialect.reader(streams), x.dialect.writer(options), rt.count)
+
+
+def _whole(upstream: Any, client: Any, request: Any) -> Relay:
+    """Both codecs are of one kind, and so is the request: `_translated` has used them."""
+    return WholeTranslation(upstream.decode_reply, lambda reply: client.encode_reply(reply, request))
 
 
 def _failed(failure: Failure, target: Target) -> UpstreamError:
@@ -213,7 +243,7 @@ async def _refusal(reply: Reply, target: Target, side: Side) -> UpstreamRefused:
     except UpstreamError:
         body.clear()  # the status tells enough
     error = side.dialect.decode_error(reply.status, bytes(body), target.provider.name)
-    error.retry_after_s = retry_after_s(reply.headers)
+    error.retry_after_s = retry_after_s(reply.headers) or error.retry_after_s  # some tell it in the body only
     return error
 
 

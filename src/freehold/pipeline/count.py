@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import json
-
 from freehold.pipeline import deliver, settle
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.output import Output
@@ -20,7 +18,7 @@ def answer(x: Exchange, rt: Runtime, out: Output) -> bool:
     if side.dialect.name == x.dialect.name and x.kind in side.kinds:
         return False
     x.target = first
-    body = json.encode({"input_tokens": rt.count(x.dialect.input_text(x.peek))})
+    body = x.dialect.count_reply % rt.count(x.dialect.input_text(x.peek))
     x.outcome = "ok"
     x.status = 200
     settle.record(x, rt)

@@ -101,7 +101,7 @@ def _broken(x: Exchange, rt: Runtime, error: UpstreamError | Failure, answer: An
     x.outcome = "cut"
     x.error = error if isinstance(error, GatewayError) else UpstreamError(error.message)
     settle.record(x, rt)
-    if answer.sse:
+    if answer.sse and x.peek is not None and not x.peek.stream_type:  # another form of stream has no place for an error
         out.end(x.dialect.encode_stream_error(error, x.call_id))
     else:
         out.abort()

@@ -13,6 +13,8 @@ from freehold.pipeline.runtime import Principal, Route, Side, Target
 from freehold.store.spool import AttemptLine
 from freehold.wire.chat import ChatRequest, Usage
 from freehold.wire.dialect import NOTHING_ASKED, Asked, Dialect, Kind, Peek, Relay
+from freehold.wire.embed import EmbedRequest
+from freehold.wire.rank import RerankRequest
 
 
 class Exchange(Struct, eq=False):
@@ -31,7 +33,9 @@ class Exchange(Struct, eq=False):
     peek: Peek | None = None
     route: Route | None = None
     # attempt
-    chat: ChatRequest | None = None  # when translating
+    chat: ChatRequest | None = None  # when translating; one of these three, by `kind`
+    embed: EmbedRequest | None = None
+    rerank: RerankRequest | None = None
     target: Target | None = None  # the one tried last
     side: Side | None = None  # of its provider
     attempts: list[AttemptLine] = field(default_factory=list)  # those that failed, then the one that answered

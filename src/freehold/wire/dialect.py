@@ -136,6 +136,7 @@ class Dialect(Protocol):
     client_paths: tuple[ClientPath, ...]
     stream_content_type: bytes  # of the streams it writes
     stream_types: tuple[bytes, ...]  # how a content type begins that means "this reply is a stream of this dialect"
+    count_reply: bytes  # the body of a count_tokens reply, with %d for the tokens; b"" where the dialect has none
     embeddings: EmbeddingsCodec | None
     rerank: RerankCodec | None
 

@@ -8,6 +8,7 @@ from freehold.wire.dialects.anthropic.vertex import AnthropicOnVertex
 from freehold.wire.dialects.bedrock import BedrockDialect
 from freehold.wire.dialects.bedrock_invoke import BedrockInvokeDialect
 from freehold.wire.dialects.cohere import CohereDialect
+from freehold.wire.dialects.gemini import GeminiDialect
 from freehold.wire.dialects.jina import JINA
 from freehold.wire.dialects.ollama import OllamaDialect
 from freehold.wire.dialects.openai_chat import OpenAIChatDialect
@@ -21,6 +22,7 @@ _ALL: tuple[Dialect, ...] = (
     OpenAIResponsesDialect(),
     OpenAICompletionsDialect(),
     AnthropicDialect(),
+    GeminiDialect(),
     BedrockDialect(),
     BedrockInvokeDialect(),
     CohereDialect(),

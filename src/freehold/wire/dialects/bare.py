@@ -52,6 +52,7 @@ class BareDialect:
         self.client_paths = client_paths
         self.embeddings: EmbeddingsCodec | None = embeddings
         self.rerank: RerankCodec | None = rerank
+        self.count_reply = b""
         self._paths = paths
         self._texts = embeddings.form.input
         self._documents = rerank.form.documents

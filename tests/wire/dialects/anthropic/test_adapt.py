@@ -307,3 +307,14 @@ def test_the_request_itself_is_not_changed() -> None:
     before = repr(original)
     DIALECT.encode_request(original, "claude-opus-4-6", QUIRKS)
     assert repr(original) == before
+
+
+def test_another_makers_signature_on_a_call_is_named() -> None:
+    messages = [
+        Message(role="user", parts=[Text(text="u")]),
+        Message(role="assistant", parts=[ToolUse(id="i", name="f", signature="geminis")]),
+        Message(role="user", parts=[ToolResult(call_id="i")]),
+    ]
+    request = ChatRequest(dialect="x", model="m", messages=messages)
+    body, dropped = DIALECT.encode_request(request, "claude-sonnet-4-5", Quirks())
+    assert b"geminis" not in body and dropped == ("messages[].tool_calls[].signature",)

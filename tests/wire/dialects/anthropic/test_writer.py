@@ -251,3 +251,29 @@ def test_no_text_is_lost_or_reordered_within_a_part() -> None:
             event = json.loads(line[6:])
             text[event["index"]] += event["delta"]["partial_json"]
     assert text == ["".join(str(n) for n in range(30) if n % 3 == k) for k in range(3)]
+
+
+SIGNED: list[Event] = [
+    Start(id="x", model="m", dialect="gemini"),
+    PartStart(part=0, body=Text(text="a")),
+    PartEnd(part=0),
+    PartStart(part=1, body=ToolUse(id="i", name="f", signature="sig==")),
+    Delta(part=1, text='{"a":1}'),
+    PartEnd(part=1),
+    PartStart(part=2, body=ToolUse(id="j", name="g", signature="sig2")),
+    PartEnd(part=2),
+    Finish(reason="tool_use"),
+    End(),
+]
+
+
+def test_a_signed_call_comes_directly_behind_empty_thinking_with_its_signature() -> None:
+    for message in both(SIGNED):
+        assert message["content"] == [
+            {"type": "text", "text": "a"},
+            {"type": "thinking", "thinking": "", "signature": "sig=="},
+            {"type": "tool_use", "id": "i", "name": "f", "input": {"a": 1}},
+            {"type": "thinking", "thinking": "", "signature": "sig2"},
+            {"type": "tool_use", "id": "j", "name": "g", "input": {}},
+        ]
+        assert message["stop_reason"] == "tool_use"

@@ -41,6 +41,7 @@ class AnthropicDialect:
     )
     stream_content_type = b"text/event-stream; charset=utf-8"
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
+    count_reply = b'{"input_tokens":%d}'
     embeddings: EmbeddingsCodec | None = None
     rerank: RerankCodec | None = None
 

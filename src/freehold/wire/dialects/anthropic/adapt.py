@@ -254,6 +254,8 @@ class Turns:
             sent = f"{wanted}_{number}"
             number += 1
         self._used.add(sent)
+        if part.signature:
+            self._dropped["messages[].tool_calls[].signature"] = None  # another maker's
         self._waiting.setdefault(part.id, []).append(sent)
         return ToolUse(id=sent, name=part.name, arguments=part.arguments, cache=part.cache)
 

@@ -8,6 +8,9 @@ refuses empty text). Choices after the first are left out.
 
 Tool arguments that are not a JSON object: a stream passes the model's text on as it is; a whole reply, whose `input`
 must be an object, has {"INVALID_JSON": "<the text>"}, the form that Anthropic's documentation recommends for it.
+
+A call that its model signed (Gemini does) comes behind an empty thinking block with that signature: clients send thinking
+back unchanged, and the signature with it.
 """
 
 from __future__ import annotations
@@ -188,6 +191,8 @@ class StreamWriter:
                 return
             self._stop()
         self._start(Start())  # an upstream that never said it began
+        if isinstance(slot.body, ToolUse) and slot.body.signature:
+            self._signature(slot.body.signature)
         self._open = slot
         slot.index = self._blocks
         self._blocks += 1
@@ -195,6 +200,15 @@ class StreamWriter:
             self._whole_block(slot, slot.body)
         else:
             self._emit(b"content_block_start", {"index": slot.index, "content_block": self._empty(slot)})
+
+    def _signature(self, signature: str) -> None:
+        """A block of its own for a call's signature."""
+        index = self._blocks
+        self._blocks += 1
+        self._emit(b"content_block_start", {"index": index, "content_block": block(Thinking(), same_dialect=False)})
+        delta = {"type": "signature_delta", "signature": signature}
+        self._emit(b"content_block_delta", {"index": index, "delta": delta})
+        self._emit(b"content_block_stop", {"index": index})
 
     def _whole_block(self, slot: _Slot, body: Opaque) -> None:
         """A server tool's input goes in a delta, as Anthropic sends it: clients look for it there."""
@@ -309,6 +323,12 @@ class StreamWriter:
         self._done = True
 
 
+def _signed(part: AnyPart) -> list[AnyPart]:
+    if isinstance(part, ToolUse) and part.signature:
+        return [Thinking(signature=part.signature), part]
+    return [part]
+
+
 class WholeWriter:
     __slots__ = ("_fold", "_options", "_start")
 
@@ -329,7 +349,8 @@ class WholeWriter:
         same = self._start.dialect == NAME
         choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
         out = _message(self._options, self._start)
-        out["content"] = [item for part in choice.parts if (item := self._block(part, len(out), same)) is not None]
+        parts = [whole for part in choice.parts for whole in _signed(part)]
+        out["content"] = [item for part in parts if (item := self._block(part, len(out), same)) is not None]
         out["stop_reason"] = _stop_reason(choice.finish, choice.raw_reason, same, {type(part) for part in choice.parts})
         out["stop_sequence"] = choice.stop_sequence
         if same:

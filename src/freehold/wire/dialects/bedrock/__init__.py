@@ -45,6 +45,7 @@ class BedrockDialect:
     )
     stream_content_type = b"application/vnd.amazon.eventstream"
     stream_types: tuple[bytes, ...] = (b"application/vnd.amazon.eventstream",)
+    count_reply = b'{"inputTokens":%d}'
     embeddings: EmbeddingsCodec | None = None
     rerank: RerankCodec | None = None
 

@@ -49,6 +49,7 @@ class BedrockInvokeDialect:
     )
     stream_content_type = b"application/vnd.amazon.eventstream"
     stream_types: tuple[bytes, ...] = (b"application/vnd.amazon.eventstream",)
+    count_reply = b""
     embeddings: EmbeddingsCodec | None = None
     rerank: RerankCodec | None = None
 

@@ -50,6 +50,7 @@ class CohereDialect:
     )
     stream_content_type = b"text/event-stream"
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
+    count_reply = b""
     embeddings: EmbeddingsCodec | None = EMBEDDINGS
     rerank: RerankCodec | None = RERANK
 

@@ -52,6 +52,7 @@ class OllamaDialect:
     )
     stream_content_type = b"application/x-ndjson"
     stream_types: tuple[bytes, ...] = (b"application/x-ndjson",)
+    count_reply = b""
     embeddings: EmbeddingsCodec | None = OllamaEmbeddings()
     rerank: RerankCodec | None = None
 

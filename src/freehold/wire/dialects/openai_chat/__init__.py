@@ -45,6 +45,7 @@ class OpenAIChatDialect:
     )
     stream_content_type = b"text/event-stream"
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
+    count_reply = b""
     embeddings: EmbeddingsCodec | None = FormEmbeddings(
         EmbedForm(dialect=NAME, tokens=True, encoding="encoding_format", user="user")
     )

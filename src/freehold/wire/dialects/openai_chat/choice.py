@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from freehold.wire.chat import AnyPart, Delta, Event, Finish, PartEnd, PartStart, Refusal, Text, Thinking, ToolUse
-from freehold.wire.dialects.openai_chat.reasoning import detail_in, detail_members, detail_out
+from freehold.wire.dialects.openai_chat.reasoning import detail_in, detail_members, detail_out, take_call_signature
 from freehold.wire.dialects.openai_chat.words import FINISH_IN, IN, encode, opaque, raw, rest_of, text_of
 
+_CALL_WORDS = frozenset(("index", "id", "type", "function"))
 _CHOICE_WORDS = frozenset(("index", "delta", "message", "finish_reason", "logprobs", "text"))
 
 
@@ -177,13 +178,16 @@ class ChoiceReader:
             return
         if slot not in self._tools:
             self._begin_call(slot, call, call_id, name, text, events)
-        elif text:
-            events.append(Delta(choice=self.index, part=self._tools[slot][0], text=text))
+        else:
+            signature = take_call_signature(rest_of(call, _CALL_WORDS)) if "extra_content" in call else ""
+            if text or signature:
+                events.append(Delta(choice=self.index, part=self._tools[slot][0], text=text, signature=signature))
 
     def _begin_call(self, slot: int, call: dict[str, Any], call_id: str, name: str, text: str, events: list[Event]) -> None:
         part = self._pending.get(slot)
         if part is None:
-            part = ToolUse(id=call_id, name="", extras=rest_of(call, frozenset(("index", "id", "type", "function"))))
+            part = ToolUse(id=call_id, name="", extras=rest_of(call, _CALL_WORDS))
+            part.signature = take_call_signature(part.extras)
             if slot == -1:
                 part.spelling[IN] = "function_call"
         part.id = part.id or call_id

@@ -28,7 +28,12 @@ from freehold.wire.chat import (
     ToolResult,
     ToolUse,
 )
-from freehold.wire.dialects.openai_chat.reasoning import thinking_blocks_in, thinking_details_in, thinking_text
+from freehold.wire.dialects.openai_chat.reasoning import (
+    take_call_signature,
+    thinking_blocks_in,
+    thinking_details_in,
+    thinking_text,
+)
 from freehold.wire.dialects.openai_chat.words import CACHE_AT, IN, INNER, decode_any, opaque, raw, rest_of, text_of
 
 _ROLES: dict[str, Role] = {
@@ -202,6 +207,7 @@ def _tool_call(call: Any, path: str) -> AnyPart:
     if inner:
         part.spelling[INNER] = text_of(inner)
     part.cache = _take_mark(part.extras)
+    part.signature = take_call_signature(part.extras)
     return part
 
 

@@ -34,9 +34,9 @@ from freehold.wire.dialect import Quirks
 from freehold.wire.dialects.openai_chat.reasoning import (
     block_out,
     details_out,
-    format_of,
     may_be_anthropics,
     new_detail,
+    sign_call,
     thinking_text,
 )
 from freehold.wire.dialects.openai_chat.words import CACHE_AT, IN, INNER, NAME, decode_any
@@ -50,6 +50,7 @@ class MessageEncoder:
     """Encodes the messages of one request. `dropped` collects what was left out, each name once."""
 
     def __init__(self, dialect: str, quirks: Quirks) -> None:
+        self._dialect = dialect
         self._own = dialect == NAME
         self._quirks = quirks
         self.dropped: dict[str, None] = {}
@@ -163,13 +164,15 @@ class MessageEncoder:
             "function": {"name": part.name, "arguments": part.arguments or "{}"},
         }
         self._mark(call, part.cache)
+        if part.signature:
+            self.dropped["messages[].tool_calls[].signature"] = None  # most servers refuse fields they don't know
         return call
 
     def _foreign_thinking(self, thinking: list[Thinking], item: dict[str, Any]) -> None:
         if not thinking:
             return
         if self._quirks.reasoning == "reasoning_object" and all(may_be_anthropics(part) for part in thinking):
-            item["reasoning_details"] = [new_detail(part, index, format_of(part)) for index, part in enumerate(thinking)]
+            item["reasoning_details"] = [new_detail(part, n, self._dialect) for n, part in enumerate(thinking)]
             return
         keeps = self._quirks.reasoning == "thinking_object"
         if keeps and any(part.text for part in thinking):
@@ -301,7 +304,7 @@ def _own_call(part: ToolUse, where: str) -> dict[str, Any]:
     call.update(part.extras)
     if part.cache is not None and CACHE_AT not in part.spelling:
         call["cache_control"] = cache_out(part.cache)
-    return call
+    return sign_call(call, part.signature)
 
 
 def cache_out(mark: CacheMark) -> dict[str, str]:

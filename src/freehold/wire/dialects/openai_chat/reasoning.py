@@ -5,14 +5,16 @@ Signatures must survive a turn through a client that only speaks chat completion
 read either spelling back. A signature or encrypted text in another maker's format than Anthropic's is never presented as
 one of Anthropic's: it stays in the part's spelling, and others see unsigned thinking. What a client of ours was given in
 another maker's name is sealed (seal.py), and is that maker's again when it comes back.
+
+Gemini signs tool calls: on them the signature stands where Google's own compatible API has it, `extra_content`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from freehold.wire.chat import AnyPart, Thinking
-from freehold.wire.dialects.openai_chat.words import ANTHROPIC_FORMAT, IN, decode_any, text_of
+from freehold.wire.chat import AnyPart, Extras, Thinking
+from freehold.wire.dialects.openai_chat.words import ANTHROPIC_FORMAT, GOOGLE_FORMAT, IN, decode_any, raw, text_of
 from freehold.wire.seal import seal, unseal
 
 _ANTHROPICS = (ANTHROPIC_FORMAT, None)  # older clients leave the format out
@@ -71,15 +73,21 @@ def details_out(part: Thinking) -> list[dict[str, Any]]:
     return pieces if unchanged else [detail_out(part)]
 
 
-def new_detail(part: Thinking, index: int, name: str = ANTHROPIC_FORMAT) -> dict[str, Any]:
-    """One item of `reasoning_details` for thinking of another dialect, or of ours in another spelling."""
+def new_detail(part: Thinking, index: int, dialect: str, piece: bool = False) -> dict[str, Any]:
+    """One item of `reasoning_details` for thinking of another dialect, or of ours in another spelling.
+
+    `piece`: more of it is to come, and it can't be told yet whether a signature follows.
+    """
     kind = "reasoning.encrypted" if part.redacted else "reasoning.text"
-    return _worded({"type": kind, "format": name if may_be_anthropics(part) else "unknown", "index": index}, part)
+    return _worded({"type": kind, "format": _format_of(part, dialect, piece), "index": index}, part)
 
 
-def format_of(part: Thinking) -> str:
-    """The format of a whole part: what nobody signed or sealed is not passed off as Anthropic's."""
-    return ANTHROPIC_FORMAT if part.signature or part.redacted else "unknown"
+def _format_of(part: Thinking, dialect: str, piece: bool) -> str:
+    """What nobody signed or sealed, or another maker did, is not passed off as Anthropic's."""
+    if dialect == "gemini":
+        return GOOGLE_FORMAT
+    signed = piece or part.signature or part.redacted
+    return ANTHROPIC_FORMAT if signed and may_be_anthropics(part) else "unknown"
 
 
 def may_be_anthropics(part: Thinking) -> bool:
@@ -97,6 +105,31 @@ def _worded(item: dict[str, Any], part: Thinking) -> dict[str, Any]:
     if signature:
         item["signature"] = signature
     return item
+
+
+def take_call_signature(extras: Extras) -> str:
+    """A tool call's `extra_content.google.thought_signature`, taken out of its extras; what else is there stays."""
+    held = extras.get("extra_content")
+    value: Any = decode_any(held) if held is not None else None
+    google: Any = value.get("google") if isinstance(value, dict) else None
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    if not isinstance(signature, str) or not signature:
+        return ""
+    del google["thought_signature"], extras["extra_content"]
+    if not google:
+        del value["google"]
+    if value:
+        extras["extra_content"] = raw(value)
+    return signature
+
+
+def sign_call(call: dict[str, Any], signature: str) -> dict[str, Any]:
+    """The tool call with its signature, if it has one, put back."""
+    if not signature:
+        return call
+    held = decode_any(call["extra_content"]) if "extra_content" in call else {}
+    google = {**held.get("google", {}), "thought_signature": signature}
+    return {**call, "extra_content": {**held, "google": google}}
 
 
 def thinking_text(parts: list[AnyPart]) -> str:

@@ -52,6 +52,7 @@ FINISH_OUT: Final[dict[FinishReason, str]] = {
 
 # Thinking that only Anthropic's API can check and read carries this format name in OpenRouter's `reasoning_details`.
 ANTHROPIC_FORMAT: Final = "anthropic-claude-v1"
+GOOGLE_FORMAT: Final = "google-gemini-v1"
 
 
 def raw(value: Any) -> Raw:

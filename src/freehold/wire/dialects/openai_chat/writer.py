@@ -30,9 +30,9 @@ from freehold.wire.chat import (
     UsageReport,
 )
 from freehold.wire.dialect import WriterOptions
-from freehold.wire.dialects.openai_chat.reasoning import detail_out, format_of, new_detail
+from freehold.wire.dialects.openai_chat.reasoning import detail_out, new_detail, sign_call
 from freehold.wire.dialects.openai_chat.usage import write_usage
-from freehold.wire.dialects.openai_chat.words import ANTHROPIC_FORMAT, FINISH_IN, FINISH_OUT, IN, NAME, decode_any, encode
+from freehold.wire.dialects.openai_chat.words import FINISH_IN, FINISH_OUT, IN, NAME, decode_any, encode
 from freehold.wire.fold import Fold
 
 _BARE = ("reasoning_content", "reasoning", "content")  # spellings of thinking that have no signature
@@ -72,6 +72,7 @@ class StreamWriter:
         self._tool_count: dict[int, int] = {}
         self._details: dict[tuple[int, int], int] = {}  # (choice, part) -> index in reasoning_details
         self._usage: Usage | None = None
+        self._dialect = ""
         self._own = False
         self._ended = False
 
@@ -99,6 +100,7 @@ class StreamWriter:
 
     def _start(self, event: Start, out: list[bytes]) -> None:
         options = self._options
+        self._dialect = event.dialect
         self._own = event.dialect == NAME
         self._usage = event.usage
         head: dict[str, Any] = {
@@ -160,7 +162,7 @@ class StreamWriter:
         }
         if self._own:
             call.update(body.extras)
-        self._chunk(event.choice, {"tool_calls": [call]}, out)
+        self._chunk(event.choice, {"tool_calls": [sign_call(call, body.signature)]}, out)
 
     def _thinking(self, event: PartStart, body: Thinking, out: list[bytes]) -> None:
         if _field_of(body, self._own) not in _BARE:
@@ -175,7 +177,7 @@ class StreamWriter:
             fields["reasoning_content"] = piece.text
         index = self._details.get((choice, part))
         if index is not None:
-            fields["reasoning_details"] = [_detail(piece, index, self._own)]
+            fields["reasoning_details"] = [_detail(piece, index, self._dialect, piece=True)]
         return fields
 
     def _delta(self, event: Delta, out: list[bytes]) -> None:
@@ -190,8 +192,10 @@ class StreamWriter:
             if delta or event.logprobs is not None:
                 self._chunk(event.choice, delta, out, logprobs=event.logprobs)
         elif isinstance(body, ToolUse):
+            tool = self._tools[event.choice, event.part]
+            if event.signature and tool[0] >= 0:
+                self._chunk(event.choice, {"tool_calls": [sign_call({"index": tool[0]}, event.signature)]}, out)
             if event.text:
-                tool = self._tools[event.choice, event.part]
                 tool[1] += len(event.text)
                 self._arguments(event.choice, tool[0], event.text, out)
         elif isinstance(body, Thinking):
@@ -239,23 +243,23 @@ class WholeWriter:
     def __init__(self, options: WriterOptions) -> None:
         self._options = options
         self._fold = Fold(NAME)
-        self._own = False
+        self._dialect = ""
 
     def write(self, events: list[Event]) -> bytes:
         for event in events:
             if type(event) is Start:
-                self._own = event.dialect == NAME
+                self._dialect = event.dialect
         self._fold.add(events)
         return b""
 
     def close(self) -> bytes:
-        reply, options, own = self._fold.reply(), self._options, self._own
+        reply, options, own = self._fold.reply(), self._options, self._dialect == NAME
         body: dict[str, Any] = {
             "id": reply.id or f"chatcmpl-{options.call_id}",
             "object": "chat.completion",
             "created": reply.created_s or options.created_s,
             "model": reply.model or options.model,
-            "choices": [_choice(choice, own) for choice in reply.choices],
+            "choices": [_choice(choice, self._dialect) for choice in reply.choices],
         }
         if reply.usage is not None:
             body["usage"] = Raw(write_usage(reply.usage, own))
@@ -264,15 +268,17 @@ class WholeWriter:
         return encode(body)
 
 
-def _choice(choice: Choice, own: bool) -> dict[str, Any]:
-    item: dict[str, Any] = {"index": choice.index, "message": _message(choice, own), "logprobs": choice.logprobs}
+def _choice(choice: Choice, dialect: str) -> dict[str, Any]:
+    own = dialect == NAME
+    item: dict[str, Any] = {"index": choice.index, "message": _message(choice, dialect), "logprobs": choice.logprobs}
     item["finish_reason"] = finish_word(choice, choice.finish, own)
     if own:
         item.update((key, value) for key, value in choice.extras.items() if key != "message")
     return item
 
 
-def _message(choice: Choice, own: bool) -> dict[str, Any]:
+def _message(choice: Choice, dialect: str) -> dict[str, Any]:
+    own = dialect == NAME
     texts = [part for part in choice.parts if isinstance(part, Text)]
     message: dict[str, Any] = {
         "role": "assistant",
@@ -287,7 +293,7 @@ def _message(choice: Choice, own: bool) -> dict[str, Any]:
         text = "".join(part.text for part in thinking)
         if text:
             message["reasoning_content"] = text
-    details = _details(choice.parts, own)
+    details = _details(choice.parts, dialect)
     if details:
         message["reasoning_details"] = details
     calls = []
@@ -297,7 +303,7 @@ def _message(choice: Choice, own: bool) -> dict[str, Any]:
         elif isinstance(part, ToolUse):
             function = {"name": part.name, "arguments": part.arguments or "{}"}
             extras = part.extras if own else {}
-            calls.append({"id": part.id, "type": "function", "function": function, **extras})
+            calls.append(sign_call({"id": part.id, "type": "function", "function": function, **extras}, part.signature))
     if calls:
         message["tool_calls"] = calls
     opaque = [part for part in choice.parts if isinstance(part, Opaque) and part.dialect == NAME and not _is_detail(part)]
@@ -313,19 +319,19 @@ def _field_of(part: AnyPart, own: bool) -> str:
     return part.spelling.get(IN, "") if own else ""
 
 
-def _detail(part: Thinking, index: int, own: bool, name: str = ANTHROPIC_FORMAT) -> dict[str, Any]:
-    """Thinking, or a piece of it, as an item of `reasoning_details`. A piece cannot tell yet whether a signature follows."""
-    if _field_of(part, own) != "reasoning_details":
-        return new_detail(part, index, name)
+def _detail(part: Thinking, index: int, dialect: str, piece: bool = False) -> dict[str, Any]:
+    """Thinking, or a piece of it, as an item of `reasoning_details`."""
+    if _field_of(part, dialect == NAME) != "reasoning_details":
+        return new_detail(part, index, dialect, piece)
     return {**detail_out(part), **part.extras}
 
 
-def _details(parts: list[AnyPart], own: bool) -> list[Any]:
+def _details(parts: list[AnyPart], dialect: str) -> list[Any]:
     """`reasoning_details`: thinking that may be signed and other makers' items, in the order in which they came."""
     details: list[Any] = []
     for part in parts:
-        if isinstance(part, Thinking) and _field_of(part, own) not in _BARE:
-            details.append(_detail(part, len(details), own, format_of(part)))
+        if isinstance(part, Thinking) and _field_of(part, dialect == NAME) not in _BARE:
+            details.append(_detail(part, len(details), dialect))
         elif _is_detail(part):
             details.append(part.raw)  # type: ignore[union-attr]
     return details

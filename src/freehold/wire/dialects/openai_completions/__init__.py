@@ -20,6 +20,7 @@ from freehold.wire.rank import RerankCodec
 class OpenAICompletionsDialect(OpenAIChatDialect):
     name = NAME
     client_paths: tuple[ClientPath, ...] = (ClientPath("/v1/completions", "chat"),)
+    count_reply = b""
     embeddings: EmbeddingsCodec | None = None
     rerank: RerankCodec | None = None
 

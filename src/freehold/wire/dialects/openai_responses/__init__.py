@@ -46,6 +46,7 @@ class OpenAIResponsesDialect:
     )
     stream_content_type = b"text/event-stream; charset=utf-8"
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
+    count_reply = b'{"object":"response.input_tokens","input_tokens":%d}'
     embeddings: EmbeddingsCodec | None = None
     rerank: RerankCodec | None = None
 
