@@ -97,6 +97,7 @@ sever: {{}}
         ("routes: {r: {targets: [{provider: novel, model: m}]}}", "routes.r.targets[0].provider", "smoke_signals"),
         ("providers: {novel: {api_key: k}}", "providers.novel", "smoke_signals"),
         ("providers: {cloud: {api_key: k, account: a/b}}", "providers.cloud.account", "letters, digits"),
+        ("providers: {mine: {dialect: openai_chat, base_url: 'https://{region}.x'}}", "providers.mine.region", "write region"),
         ("providers: {openai: {api_key: k, base_url: 'https://{zone}.x/v1'}}", "providers.openai.base_url", "region"),
         ("providers: {openai: {api_key: k, also: {smoke_signals: ''}}}", "providers.openai.also.smoke_signals", "not known"),
         ("providers: {openai: {api_key: k, also: {anthropic: 'ftp://x'}}}", "providers.openai.also.anthropic", "https"),

@@ -108,7 +108,7 @@ def _config(replay_url: str, providers: Iterable[str]) -> dict[str, Any]:
         row = PROVIDERS.get(name)
         # The replay server takes any path; the Anthropic row's base URL has no /v1 of its own.
         rows[name] = {"base_url": f"{replay_url}/v1", "api_key": "sk-replayed-upstream-key"}
-        if row is None:
+        if row is None or row.dialect not in PLAIN:  # recorded at its OpenAI-compatible endpoint
             rows[name]["dialect"] = "anthropic" if recorded == "anthropic" else "openai_chat"
     for dialect, name in PLAIN.items():
         rows[name] = {"dialect": dialect, "base_url": f"{replay_url}/v1", "api_key": "sk-replayed-upstream-key"}

@@ -132,6 +132,9 @@ def _against_catalogue(path: Path, provider: ProviderConfig, catalogue: Catalogu
             hint = nearest(name, catalogue) or f"dialect: {' or '.join(dialects)}"
             where = path if len(missing) == 2 else (*path, missing[0])
             yield where, f'"{shown(name)}" is no provider that Freehold knows, so it needs {" and ".join(missing)}', hint
+        for gap in gaps(provider.base_url or ""):
+            if gap in GAPS and getattr(provider, gap) is None:
+                yield (*path, gap), f"the base_url has a place for the {gap}, and there is none", f"write {gap}"
         return
     if not row.base_url and provider.base_url is None:
         yield (*path, "base_url"), f"{name} has an address of your own", "write base_url"

@@ -78,18 +78,20 @@ async def test_a_managed_identity_of_app_service_says_only_when_the_token_ends()
     assert places.seen[0].headers == {"x-identity-header": "h-1"}
 
 
-@pytest.mark.parametrize(
-    "env",
-    [
-        {"IDENTITY_ENDPOINT": "http://else.example/", "IDENTITY_HEADER": "h"},
-        APP | {"AZURE_AUTHORITY_HOST": "https://thief.example"},
-    ],
-)
-async def test_secrets_go_to_known_places_only(env: dict[str, str]) -> None:
+ELSEWHERE = ("http://else.example/", "http://169.254.evil.example/", "http://8.8.8.8/", "http://[bad", "https:///x")
+
+
+@pytest.mark.parametrize("env", [{"IDENTITY_ENDPOINT": url, "IDENTITY_HEADER": "h"} for url in ELSEWHERE])
+async def test_an_identity_header_goes_to_this_machine_or_by_https(env: dict[str, str]) -> None:
     places = Places()
-    given = {"client_secret": "s"} if "AZURE_CLIENT_ID" in env else {}
-    await problem(credential(places, env, **given))
+    assert "neither https nor this machine" in await problem(credential(places, env))
     assert places.seen == []
+
+
+async def test_a_secret_goes_to_known_authorities_only() -> None:
+    places = Places()
+    text = await problem(credential(places, APP | {"AZURE_AUTHORITY_HOST": "https://thief.example"}, client_secret="hush"))
+    assert "AZURE_AUTHORITY_HOST is none of" in text and places.seen == []
 
 
 async def test_another_cloud_has_another_authority() -> None:

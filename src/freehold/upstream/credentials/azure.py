@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from time import time
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -21,7 +22,6 @@ SCOPE = "https://cognitiveservices.azure.com/.default"
 _AUTHORITY = "https://login.microsoftonline.com"
 _AUTHORITIES = (_AUTHORITY, "https://login.microsoftonline.us", "https://login.partner.microsoftonline.cn")
 _METADATA = "http://169.254.169.254/metadata/identity/oauth2/token"
-_NEAR_HOSTS = ("127.0.0.1", "::1", "localhost")
 _ERROR = re.compile(r"[a-z_]{1,40}\Z")
 _AADSTS = re.compile(r"AADSTS\d{1,9}")
 
@@ -74,8 +74,7 @@ class AzureSources:
 
     async def _app_service(self) -> Fetched[str]:
         endpoint = self._env["IDENTITY_ENDPOINT"]
-        parts = urlsplit(endpoint)
-        if parts.scheme != "https" and parts.hostname not in _NEAR_HOSTS and not (parts.hostname or "").startswith("169.254."):
+        if not _is_safe(endpoint):
             raise NoCredential("IDENTITY_ENDPOINT names neither https nor this machine")
         headers = {"x-identity-header": self._env["IDENTITY_HEADER"]}
         try:
@@ -107,6 +106,19 @@ class AzureSources:
         except (MsgspecError, ValueError):
             raise NoCredential(f"the reply of {who} holds no token") from None
         return Fetched(token.access_token, expires_s)
+
+
+def _is_safe(endpoint: str) -> bool:
+    """https, or plain http to this machine or to a link-local address, which no router forwards."""
+    try:
+        parts = urlsplit(endpoint)
+        host = parts.hostname or ""
+        if parts.scheme == "https" or host == "localhost":
+            return bool(host)
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_link_local
 
 
 def _error(reply: bytes) -> str:
