@@ -120,7 +120,7 @@ def _against_catalogue(path: Path, provider: ProviderConfig, catalogue: Catalogu
     row = catalogue.get(name)
     dialects = sorted(SPOKEN)
     if provider.dialect is not None and provider.dialect not in SPOKEN:
-        hint = nearest(provider.dialect, dialects)
+        hint = nearest(provider.dialect, dialects) or f"it is one of {', '.join(dialects)}"
         yield (*path, "dialect"), f'the dialect "{shown(provider.dialect)}" is not known', hint
     elif provider.dialect is None and row is not None and not speaks(row):
         yield path, f'{name} speaks "{row.dialect}", which this version does not', f"it speaks {', '.join(dialects)}"
