@@ -148,3 +148,9 @@ async def test_adding_an_openai_compatible_vendor_is_one_row(gateway: RunningGat
     assert lab.seen[0].json == {"model": "big-1", "max_tokens": 9, "messages": body["messages"]}
     assert KEY not in str([seen.headers for seen in lab.seen])
     assert [(line.provider, line.input, line.output) for line in gateway.ledger] == [("newcomer", 10, 2)] * 2
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9/api", "http://127.0.0.1:9/api/v1", "http://127.0.0.1:9/api/v1/"])
+def test_the_version_may_stand_in_an_anthropic_base_url(base_url: str) -> None:
+    main, _ = sides("mine", ProviderConfig(dialect="anthropic", base_url=base_url), None, None)
+    assert main.prefix == "/api"

@@ -133,6 +133,8 @@ def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential |
     except ValueError as error:
         raise ValueError(f"providers.{name}.base_url: {error}") from None
     dialect = SPOKEN[plan.dialect]
+    if dialect.name == "anthropic":
+        prefix = prefix.removesuffix("/v1")  # its paths begin with it; people write it in the base all the same
     forwarded = _FORWARDED.get(dialect.name, ())
     fixed = {k: v for k, v in plan.headers.items() if k.lower().encode() not in {f for f, _ in forwarded}}
     stand_in = {k.lower().encode(): v.encode() for k, v in plan.headers.items()}
