@@ -84,9 +84,7 @@ class Gateway:
             with path.open("rb") as file:
                 file.seek(self._read.get(path, 0))
                 for raw in file:
-                    if not raw.endswith(b"\n") or raw.startswith(
-                        b"\0"
-                    ):  # unused rest, or a line being written
+                    if not raw.endswith(b"\n") or raw.startswith(b"\0"):  # unused rest, or a line being written
                         break
                     self._read[path] = self._read.get(path, 0) + len(raw)
                     line = json.loads(raw)

@@ -269,6 +269,15 @@ async def test_a_target_that_cannot_carry_the_content_is_passed_over(gateway: Ru
     assert not claude.seen
 
 
+async def test_a_history_that_one_target_takes_in_no_form_goes_to_the_next(gateway: RunningGateway) -> None:
+    claude = await gateway.upstream("claude", dialect="anthropic")
+    await gateway.upstream("lab")
+    gateway.route("both", "claude/c", "lab/m")
+    got = await gateway.call(CHAT, ask("both", messages=[{"role": "system", "content": "greet"}]))
+    assert (got.status, got.headers["x-freehold-target"]) == (200, "lab/m")
+    assert not claude.seen
+
+
 # --- after the commit point ---
 
 
