@@ -23,6 +23,7 @@ NARROW_KEY = "fh_narrow_key_0123456789abcdef"  # may use `fast` alone
 UPSTREAM_KEY = "sk-upstream-secret"
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
+PATHS = pytest.mark.parametrize("path", [CHAT, MESSAGES], ids=["openai", "anthropic"])
 
 
 class Freehold:
@@ -130,6 +131,20 @@ async def eventually(holds: Any, what: str, within_s: float = 20.0) -> float:
 def ask(model: str = "lab/m", **more: Any) -> dict[str, Any]:
     """A good body for either dialect."""
     return {"model": model, "max_tokens": 50, "messages": [{"role": "user", "content": "hello there"}], **more}
+
+
+def error_of(path: str, got: Answered) -> dict[str, Any]:
+    """The error of a reply, whose form must be the dialect's."""
+    body = got.json
+    if path == MESSAGES:
+        assert body["type"] == "error" and set(body) == {"type", "error", "request_id"}
+        assert body["request_id"] == got.headers["x-freehold-call-id"]
+        assert set(body["error"]) == {"type", "message"}
+    else:
+        assert set(body) == {"error"} and set(body["error"]) == {"message", "type", "param", "code"}
+    error: dict[str, Any] = body["error"]
+    assert error["message"] and "Traceback" not in error["message"]
+    return error
 
 
 @pytest.fixture

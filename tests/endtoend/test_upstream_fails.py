@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-import pytest
-
-from tests.client import Answered
-from tests.endtoend.conftest import CHAT, KEY, MESSAGES, UPSTREAM_KEY, Freehold, ask, eventually
+from tests.endtoend.conftest import CHAT, KEY, MESSAGES, PATHS, UPSTREAM_KEY, Freehold, ask, error_of, eventually
 from tests.pipeline.upstream import Act, chunk, reply, stream
 
-PATHS = pytest.mark.parametrize("path", [CHAT, MESSAGES], ids=["openai", "anthropic"])
 WORDS = [chunk(delta={"content": f"word{n} "}, finish_reason=None) for n in range(5)]
 PRIVATE = "Traceback secret_function 10.0.0.7 sk-upstream-secret"  # what an upstream's reply may hold
-
-
-def error_of(path: str, got: Answered) -> dict[str, Any]:
-    """The error of a reply, whose form must be the dialect's."""
-    body = got.json
-    if path == MESSAGES:
-        assert body["type"] == "error" and set(body) == {"type", "error", "request_id"}
-        assert body["request_id"] == got.headers["x-freehold-call-id"]
-        assert set(body["error"]) == {"type", "message"}
-    else:
-        assert set(body) == {"error"} and set(body["error"]) == {"message", "type", "param", "code"}
-    error: dict[str, Any] = body["error"]
-    assert error["message"] and "Traceback" not in error["message"]
-    return error
 
 
 def nothing_leaked(freehold: Freehold, *seen: bytes) -> None:
