@@ -47,7 +47,8 @@ def record(x: Exchange, rt: Runtime) -> None:
         _tokens(usage, line)
     _who_and_where(x, line)
     _price(x, usage, line)
-    rt.spool.append(line)
+    if x.sent or x.attempts or not rt.spool.full:  # one refused because nothing can be written costs nothing: it may not pile up
+        rt.spool.append(line)
     _measure(x, rt, line)
 
 
