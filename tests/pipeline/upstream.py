@@ -20,6 +20,7 @@ class Act:
     pieces: Iterable[bytes] = ()
     content_type: str = "application/json"
     gap_s: float = 0.0
+    held: asyncio.Event | None = None  # waited for after each piece
     then: str = "end"  # end | cut | hang
     before: str = ""  # "" | reset | hang | garbage: instead of a reply
 
@@ -138,6 +139,8 @@ class ScriptedUpstream:
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             self.sent += len(piece)
             await writer.drain()
+            if act.held is not None:
+                await act.held.wait()
             if act.gap_s:
                 await asyncio.sleep(act.gap_s)
         if act.then == "cut":

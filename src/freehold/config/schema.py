@@ -42,6 +42,7 @@ class ProviderConfig(Strict):
     zone: Zone | None = None  # internal: runs under your own control
     headers: dict[str, str] = field(default_factory=dict)  # sent with every request
     timeouts: TimeoutsConfig = field(default_factory=TimeoutsConfig)  # how long to wait for it
+    max_connections: Annotated[int, Meta(ge=1)] | None = None  # of one worker to it; unset: as server.max_connections
     ca_file: str | None = None  # PEM file of the authorities trusted for it, in place of the system's
     models: list[str] = field(default_factory=list)  # names to show in /v1/models beyond the known ones
     price: PriceConfig | None = None  # for models that the price table does not know

@@ -54,7 +54,7 @@ def _provider(name: str, given: ProviderConfig, row: ProviderRow | None) -> Prov
     base_url = given.base_url or (row.base_url if row else "")
     dialect = given.dialect or (row.dialect if row else "")
     try:
-        origin, prefix = parse_base_url(base_url, ca_file=given.ca_file)
+        origin, prefix = parse_base_url(base_url, given.ca_file, given.max_connections or 0)
     except ValueError as error:
         raise ValueError(f"providers.{name}.base_url: {error}") from None
     same = row is not None and row.dialect == dialect  # another dialect at the same vendor: the row's quirks don't apply
