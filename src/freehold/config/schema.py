@@ -77,7 +77,7 @@ class ServerConfig(Strict):
     max_body_mib: Annotated[float, Meta(gt=0, le=1024)] = 32  # largest request body, in MiB
     max_connections: Annotated[int, Meta(ge=1)] = 10_000  # client connections of one worker; more are answered 503
     header_timeout: Seconds = 10.0  # for a request's head to arrive
-    body_timeout: Seconds = 60.0  # between two pieces of a request body
+    body_timeout: Seconds = 60.0  # between two pieces of a request body; for all of it up to 64 KB
     idle_timeout: Seconds = 75.0  # a kept-alive connection without a request
     send_timeout: Seconds = 300.0  # a client that takes no byte of its reply
     drain_timeout: Seconds = 30.0  # for calls under way when the gateway is told to stop

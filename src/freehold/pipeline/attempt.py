@@ -17,6 +17,9 @@ from freehold.wire.dialect import Relay, WriterOptions
 from freehold.wire.translate import Translation
 
 HOLD_BYTES = 128 * 1024  # a whole reply up to this size is held until complete: it gets a cost header and can still fail over
+MAX_BEGIN_BYTES = (
+    64 * 1024 * 1024
+)  # read before anything could be sent on: a whole reply that is translated, comments of a stream
 _ERROR_BYTES = 64 * 1024  # how much of an upstream's error body is read
 _BACKOFF_S = 0.1
 
@@ -143,8 +146,14 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, reply: Reply) -> Answ
     relay = x.relay = _relay(x, rt, target, sse)
     want_stream = x.peek.stream
     ready = b""
+    received = 0
     while True:
         chunk = reply.take() or (b"" if reply.complete else await reply.read())
+        received += len(chunk)
+        if received > MAX_BEGIN_BYTES:
+            raise UpstreamBroken(
+                f"Target {target.label!r} sent more than {MAX_BEGIN_BYTES >> 20} MiB of which nothing can be passed on."
+            )
         piece = relay.feed(chunk) if chunk else relay.close()
         ready = ready + piece if ready else piece
         if relay.failure is not None:
