@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.cli.running import eventually, gone, started
+from tests.running import eventually, gone, started
 
 
 def test_workers_share_the_port_a_dead_one_is_replaced_and_all_drain(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from freehold.store.keys import list_keys
-from tests.cli.running import SRC, eventually, started
+from tests.running import SRC, eventually, started
 
 
 def test_the_printed_curl_line_works_on_the_first_start_and_the_key_is_not_shown_again(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ sever: {{}}
         ("routes: {r: {targets: [{provider: opnai, model: m}]}}", "routes.r.targets[0].provider", 'did you mean "openai"'),
         ("routes: {r: {targets: [{provider: anthropic, model: m}]}}", "routes.r.targets[0].provider", "ANTHROPIC_API_KEY"),
         ("routes: {r: {targets: [{provider: ollama, model: ''}]}}", "routes.r.targets[0].model", "empty"),
+        ('routes: {r: {targets: [{provider: ollama, model: "m\\r\\nx: y"}]}}', "routes.r.targets[0].model", "line break"),
         ("routes: {openai/gpt: {targets: [{provider: ollama, model: m}]}}", "routes.openai/gpt", "hides a model"),
         ("routes: {'a*': {targets: [{provider: ollama, model: m}]}}", "routes.a*", "route's name"),
         ("routes: {' ': {targets: [{provider: ollama, model: m}]}}", 'routes[" "]', "route's name"),

@@ -7,21 +7,14 @@ are on: only base URL and key differ from what a user would write.
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.traffic import ROOT
+from tests.running import Up
 
 KEY = "fh-conformance-0123456789abcdef"
-START_S = 20.0
 PLAIN = {"openai_chat": "plain-openai", "anthropic": "plain-anthropic"}  # providers without a row: the dialect and nothing else
 
 # The recordings' name for a provider -> its row in the catalogue, where the two differ.
@@ -34,44 +27,21 @@ class Gateway:
     def __init__(self, folder: Path, replay_url: str, providers: Iterable[str]) -> None:
         self._folder = folder
         self._data = folder / "data"
-        self._config = folder / "freehold.yaml"
-        self._log = folder / "gateway.log"
         self._lines: dict[str, dict[str, Any]] = {}
         self._read: dict[Path, int] = {}
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
         folder.mkdir(parents=True, exist_ok=True)
-        self._config.write_text(json.dumps(_config(replay_url, providers), indent=1))  # JSON is YAML
-        self._command = [sys.executable, "-m", "freehold", "up", "--config", str(self._config), "--data", str(self._data)]
-        self._command += ["--host", "127.0.0.1", "--port", str(port)]
+        (folder / "freehold.yaml").write_text(json.dumps(_config(replay_url, providers), indent=1))  # JSON is YAML
 
     def __enter__(self) -> Gateway:
-        env = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-        env["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), env.get("PYTHONPATH", "")])
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT, env=env, cwd=self._folder)
-        deadline = time.monotonic() + START_S
-        while not self._ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__()
-                raise RuntimeError(f"the gateway did not start:\n{self._log.read_text()[-3000:]}")
-            time.sleep(0.05)
+        self._up = Up(self._folder, "--data", str(self._data))
+        self.url = self._up.url
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._process.terminate()
         try:
-            self._process.wait(10)
+            self._up.stop()
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(10)
-
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=1) as reply:
-                return int(reply.status) == 200
-        except (urllib.error.URLError, OSError):
-            return False
+            self._up.kill()
 
     def ledger(self, call_id: str) -> dict[str, Any] | None:
         """The line of one call. It is on disk before the client sees the reply's end: no waiting."""
@@ -91,7 +61,7 @@ class Gateway:
                     self._lines[line["call_id"]] = line
 
     def log(self) -> str:
-        return self._log.read_text(errors="replace")
+        return self._up.log.read_text(errors="replace")
 
 
 def provider_name(recorded: str) -> str:
@@ -113,9 +83,3 @@ def _config(replay_url: str, providers: Iterable[str]) -> dict[str, Any]:
     for dialect, name in PLAIN.items():
         rows[name] = {"dialect": dialect, "base_url": f"{replay_url}/v1", "api_key": "sk-replayed-upstream-key"}
     return {"providers": rows, "keys": [{"name": "conformance", "key": KEY}]}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -272,14 +272,16 @@ async def test_a_head_has_one_deadline_however_often_a_byte_of_it_comes() -> Non
         dripping.cancel()
 
 
-async def test_a_body_has_a_deadline_for_each_silence_only() -> None:
+@pytest.mark.parametrize(("size", "status"), [(10, 408), (100_000, 200)])
+async def test_a_large_body_has_a_deadline_for_each_silence_and_a_small_one_for_all_of_it(size: int, status: int) -> None:
+    """A large one has passed the handler; a small one may be anybody's, and must not hold a connection for ever."""
     async with serving(echo, body_timeout=0.5) as served:
         client = await served.connect()
-        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
         for _ in range(10):
             await asyncio.sleep(0.1)
-            client.send(b"x")
-        assert (await client.answer()).status == 200
+            client.send(b"x" * (size // 10))
+        assert (await client.answer()).status == status
 
 
 @pytest.mark.parametrize("first", [b"", get()])

@@ -40,3 +40,11 @@ def test_names_that_clients_invent_cannot_grow_the_series() -> None:
         metrics.calls(f"lab/{n}", "t", "ok").calls += 1
     assert len(metrics.series) == module.MAX_SERIES + 1
     assert metrics.series["other", "other", "ok"].calls == 100
+
+
+def test_nor_can_they_grow_the_failed_attempts() -> None:
+    metrics = Metrics()
+    for n in range(module.MAX_SERIES + 100):
+        metrics.failed_attempt(f"lab/{n}", "upstream_refused")
+    assert len(metrics.attempts) == module.MAX_SERIES + 1
+    assert metrics.attempts["other", "upstream_refused"] == 100

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import json
 
 from freehold.config.schema import Config, KeyConfig, ProviderConfig, RouteConfig, TargetConfig
 from freehold.gateway.endpoints import Gateway
@@ -21,24 +20,11 @@ from freehold.policy import tokens
 from freehold.store.spool import LedgerLine, Spool, read_lines
 from freehold.upstream.catalogue import PROVIDERS
 from freehold.upstream.pool import Pool
+from tests import client
+from tests.client import Answered
 from tests.pipeline.upstream import ScriptedUpstream
 
 KEY = "fh_test_key_0123456789abcdef"
-
-
-class Answered:
-    """A reply as the client saw it. `whole`: the body ended as HTTP says it should."""
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes, whole: bool) -> None:
-        self.status, self.headers, self.body, self.whole = status, headers, body, whole
-
-    @property
-    def json(self) -> Any:
-        return json.decode(self.body)
-
-    @property
-    def events(self) -> list[bytes]:
-        return [e.split(b"data: ", 1)[1] for e in self.body.split(b"\n\n") if b"data: " in e]
 
 
 class RunningGateway:
@@ -79,27 +65,14 @@ class RunningGateway:
     def reload(self) -> None:
         self.gateway.runtime = self._runtime()
 
-    async def call(
-        self, path: str, body: Any = None, *, key: str | None = KEY, method: str = "POST", headers: dict[str, str] | None = None
-    ) -> Answered:
-        reader, writer = await self.open(path, body, key=key, method=method, headers=headers)
-        try:
-            return await asyncio.wait_for(_read(reader), 20)
-        finally:
-            writer.close()
+    async def call(self, path: str, body: Any = None, *, key: str | None = KEY, **request: Any) -> Answered:
+        return await client.call(self.port, path, body, key=key, **request)
 
     async def open(
-        self, path: str, body: Any = None, *, key: str | None = KEY, method: str = "POST", headers: dict[str, str] | None = None
+        self, path: str, body: Any = None, *, key: str | None = KEY, **request: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Send a request and leave the reply unread."""
-        data = body if isinstance(body, bytes) else (json.encode(body) if body is not None else b"")
-        lines = {"host": "gateway", "content-length": str(len(data)), "connection": "close", **(headers or {})}
-        if key is not None:
-            lines.setdefault("authorization", f"Bearer {key}")
-        head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(head.encode() + data)
-        return reader, writer
+        return await client.send(self.port, path, body, key=key, **request)
 
     @property
     def ledger(self) -> list[LedgerLine]:
@@ -120,23 +93,6 @@ class RunningGateway:
         await self.pool.close()
         for upstream in self.upstreams.values():
             await upstream.stop()
-
-
-async def _read(reader: asyncio.StreamReader) -> Answered:
-    head = await reader.readuntil(b"\r\n\r\n")
-    status_line, *lines = head.decode("latin-1").split("\r\n")
-    headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
-    body = bytearray()
-    whole = True
-    try:
-        if headers.get("transfer-encoding") == "chunked":
-            while size := int(await reader.readuntil(b"\r\n"), 16):
-                body += (await reader.readexactly(size + 2))[:-2]
-        else:
-            body += await reader.readexactly(int(headers.get("content-length", "0")))
-    except (asyncio.IncompleteReadError, ConnectionResetError):
-        whole = False
-    return Answered(int(status_line.split()[1]), headers, bytes(body), whole)
 
 
 @pytest.fixture

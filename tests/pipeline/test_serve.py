@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from freehold.pipeline import attempt
 from tests.pipeline.conftest import KEY, RunningGateway
 from tests.pipeline.upstream import Act, chunk, reply, stream
 
@@ -269,6 +270,15 @@ async def test_a_target_that_cannot_carry_the_content_is_passed_over(gateway: Ru
     assert not claude.seen
 
 
+async def test_a_history_that_one_target_takes_in_no_form_goes_to_the_next(gateway: RunningGateway) -> None:
+    claude = await gateway.upstream("claude", dialect="anthropic")
+    await gateway.upstream("lab")
+    gateway.route("both", "claude/c", "lab/m")
+    got = await gateway.call(CHAT, ask("both", messages=[{"role": "system", "content": "greet"}]))
+    assert (got.status, got.headers["x-freehold-target"]) == (200, "lab/m")
+    assert not claude.seen
+
+
 # --- after the commit point ---
 
 
@@ -320,6 +330,22 @@ async def test_a_large_whole_reply_is_passed_on_before_it_is_complete(gateway: R
     assert "x-freehold-cost-usd" not in got.headers
     line = await gateway.line()
     assert (line.input, line.output, line.outcome) == (10, 2, "ok")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+async def test_what_is_held_before_the_first_byte_for_the_client_is_bounded(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, content_type: str
+) -> None:
+    """A whole reply that has to be translated, and a stream of nothing but comments."""
+    monkeypatch.setattr(attempt, "MAX_BEGIN_BYTES", 1_000_000)
+    lab = await gateway.upstream("lab")
+    gateway.route("r", "lab/m")
+    json_piece, comment = b" " * 50_000, b": wait" + b"." * 50_000 + b"\n\n"
+    lab.acts(Act(pieces=[json_piece if content_type == "application/json" else comment] * 1000, content_type=content_type))
+    got = await gateway.call(MESSAGES, ask_anthropic("r", stream=content_type != "application/json"))
+    assert got.status == 502
+    assert lab.sent < 20_000_000
+    assert (await gateway.line()).error == "upstream_broken"
 
 
 async def test_a_large_reply_cut_short_is_visibly_not_whole(gateway: RunningGateway) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,10 @@ class Act:
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    pieces: Sequence[bytes] = ()
+    pieces: Iterable[bytes] = ()
     content_type: str = "application/json"
     gap_s: float = 0.0
+    held: asyncio.Event | None = None  # waited for after each piece
     then: str = "end"  # end | cut | hang
     before: str = ""  # "" | reset | hang | garbage: instead of a reply
 
@@ -69,11 +70,16 @@ def stream(*words: str, **act: Any) -> Act:
 
 
 class ScriptedUpstream:
-    """`script` acts are used up in turn, the last one again and again. `seen` are the requests that came."""
+    """`script` acts are used up in turn, the last one again and again; `choose`, where set, decides by the request instead.
+
+    `seen` are the requests that came, `sent` the bytes of pieces that were given to the socket.
+    """
 
     def __init__(self) -> None:
         self.script: deque[Act] = deque([reply()])
+        self.choose: Callable[[Seen], Act] | None = None
         self.seen: list[Seen] = []
+        self.sent = 0
         self.open = 0
         self.gone = asyncio.Event()  # a client connection ended while a reply was under way
 
@@ -81,7 +87,7 @@ class ScriptedUpstream:
         self.script = deque(acts)
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
@@ -109,7 +115,10 @@ class ScriptedUpstream:
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.seen.append(Seen(first.split()[1], headers, body))
-        act = self.script.popleft() if len(self.script) > 1 else self.script[0]
+        if self.choose is not None:
+            act = self.choose(self.seen[-1])
+        else:
+            act = self.script.popleft() if len(self.script) > 1 else self.script[0]
         return await self._play(act, reader, writer)
 
     async def _play(self, act: Act, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -128,7 +137,10 @@ class ScriptedUpstream:
         )
         for piece in act.pieces:
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.sent += len(piece)
             await writer.drain()
+            if act.held is not None:
+                await act.held.wait()
             if act.gap_s:
                 await asyncio.sleep(act.gap_s)
         if act.then == "cut":

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.wire.clean import MAX_CHARS, clean_message
+from freehold.wire.clean import MAX_CHARS, clean_identifier, clean_message
 
 SECRETS = [
     "sk-ant-api03-" + "Ab1_" * 20,
@@ -19,6 +19,9 @@ SECRETS = [
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmN",
     "AKIAIOSFODNN7EXAMPLE",
     "a1" * 50,
+    "gsk_abcdefgh",
+    "org-AbCdEf123456789",
+    "ops.team+keys@example.com",
 ]
 
 
@@ -49,6 +52,30 @@ def test_passwords_in_urls_are_masked() -> None:
     assert clean_message("at https://user:hunter2@host/path") == "at https://***@host/path"
 
 
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("sk-a****xyz is wrong", "*** is wrong"),
+        ("see https://host.example/x?api_key=abc&y=1", "see https://host.example/x?api_key=***&y=1"),
+        ("write to ops@example.com.", "write to ***."),
+        ("in proj_a1b2c3d4e5", "in ***"),
+        ("a user-defined-function of the user-facing-api", "a user-defined-function of the user-facing-api"),
+    ],
+)
+def test_only_the_secret_goes(text: str, cleaned: str) -> None:
+    assert clean_message(text) == cleaned
+
+
+@pytest.mark.parametrize("word", ["rate_limit_error", "model_not_found", "E.1-b"])
+def test_identifiers_are_kept(word: str) -> None:
+    assert clean_identifier(word) == word
+
+
+@pytest.mark.parametrize("value", [None, 7, True, "", "a b", "a\n", "7up", "é", "x" * 65, "sk-proj-abcDEF123", "a1" * 16, ["x"]])
+def test_what_is_no_identifier_or_may_be_a_secret_is_left_out(value: object) -> None:
+    assert clean_identifier(value) is None
+
+
 def test_a_message_is_one_line() -> None:
     assert clean_message(" a\r\n\tb\x00\u2028c ") == "a b c"
 
@@ -59,7 +86,9 @@ def test_any_text_gives_a_short_line(text: str) -> None:
     assert len(cleaned) <= MAX_CHARS and "\n" not in cleaned
 
 
-@pytest.mark.parametrize("unit", ["a", "a_", "a-", "0a0a0a0a-", "sk-", "*", "a*", "://a", "bearer ", "key: ", "key="])
+@pytest.mark.parametrize(
+    "unit", ["a", "a_", "a-", "0a0a0a0a-", "sk-", "*", "a*", "://a", "bearer ", "key: ", "key=", "?key=", "a@", "a@b.", "org-1"]
+)
 def test_a_hostile_text_of_any_length_gives_a_short_line(unit: str) -> None:
     assert len(clean_message(unit * 100_000)) <= MAX_CHARS
 

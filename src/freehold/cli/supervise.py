@@ -55,7 +55,12 @@ class _Supervisor:
         delay = FIRST_DELAY_S
         while not self._stopping.is_set():
             began = loop.time()
-            code = await self._run_one(place)
+            try:
+                code = await self._run_one(place)
+            except OSError:
+                if self._stopping.is_set():
+                    return  # it was about to be started when the listener closed
+                raise
             if self._stopping.is_set():
                 return
             if place not in self._ready:
@@ -89,6 +94,7 @@ class _Supervisor:
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:
         await self._stopping.wait()
+        self._listener.close()  # the workers close theirs; with ours open, clients would wait for an answer that never comes
         process.terminate()
         await asyncio.sleep(self._drain_s + KILL_AFTER_DRAIN_S)
         process.kill()

@@ -157,6 +157,12 @@ def _route(name: str, route: RouteConfig, names: Names, env: Mapping[str, str]) 
         where: Path = (*path, "targets", i)
         if not target.model:
             yield (*where, "model"), "the model's name is empty", "write the name that the provider uses"
+        elif not target.model.isprintable():
+            yield (
+                (*where, "model"),
+                "the model's name holds a line break or another character that can't be seen",
+                "write it in one line",
+            )
         yield from _target_provider((*where, "provider"), target.provider, names, env)
 
 

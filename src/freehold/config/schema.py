@@ -73,6 +73,7 @@ class ProviderConfig(Strict):
     zone: Zone | None = None  # internal: runs under your own control
     headers: dict[str, str] = field(default_factory=dict)  # sent with every request
     timeouts: TimeoutsConfig = field(default_factory=TimeoutsConfig)  # how long to wait for it
+    max_connections: Annotated[int, Meta(ge=1)] | None = None  # of one worker to it; unset: as server.max_connections
     ca_file: str | None = None  # PEM file of the authorities trusted for it, in place of the system's
     models: list[str] = field(default_factory=list)  # names to show in /v1/models beyond the known ones
     price: PriceConfig | None = None  # for models that the price table does not know
@@ -107,7 +108,7 @@ class ServerConfig(Strict):
     max_body_mib: Annotated[float, Meta(gt=0, le=1024)] = 32  # largest request body, in MiB
     max_connections: Annotated[int, Meta(ge=1)] = 10_000  # client connections of one worker; more are answered 503
     header_timeout: Seconds = 10.0  # for a request's head to arrive
-    body_timeout: Seconds = 60.0  # between two pieces of a request body
+    body_timeout: Seconds = 60.0  # between two pieces of a request body; for all of it up to 64 KB
     idle_timeout: Seconds = 75.0  # a kept-alive connection without a request
     send_timeout: Seconds = 300.0  # a client that takes no byte of its reply
     drain_timeout: Seconds = 30.0  # for calls under way when the gateway is told to stop

@@ -199,6 +199,7 @@ class Connection(asyncio.Protocol):
         self._state = _BODY
         self._body_left = length
         self._body = ChunkedBody(server.max_body_bytes) if length == CHUNKED else BytesIO()
+        self.deadline = server.now + server.body_timeout_s
         self._take_body(data, at)
 
     def _take_body(self, data: bytes, at: int) -> None:
@@ -222,7 +223,8 @@ class Connection(asyncio.Protocol):
             self._body = None
             request.body = content.getvalue()
             self._begin_call(request, data, at)
-        else:
+        elif request.content_length == CHUNKED or request.content_length > _LARGE_BODY_BYTES:
+            # The handler has let this one in. A small one must be whole in that time: anybody may send it.
             self.deadline = self.server.now + self.server.body_timeout_s
 
     def _hold(self, data: bytes) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from time import monotonic_ns
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from freehold.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
+from freehold.base.errors import ClientError, GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from freehold.base.ids import new_call_id
 from freehold.gateway import pages
 from freehold.gateway.request import Request
-from freehold.pipeline import admit
+from freehold.pipeline import admit, deliver, settle
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.output import Output
 from freehold.pipeline.runtime import Runtime
@@ -122,13 +123,29 @@ class Gateway:
         return None
 
     def refusal(self, request: Request | None, error: GatewayError) -> tuple[int, bytes, bytes]:
-        """An error found outside the request function as (status, header lines, body)."""
-        dialect = _dialect_of(request)
-        call_id = new_call_id()
-        lines = _JSON + b"x-freehold-call-id: %b\r\n" % call_id.encode()
+        """An error found outside the request function as (status, header lines, body). Recorded if it is a key's own mistake."""
+        endpoint = PATHS.find(request.path, b"") if request is not None else None
+        if request is None or endpoint is None:
+            dialect, call_id = _dialect_of(request), new_call_id()
+            lines = _JSON + b"x-freehold-call-id: %b\r\n" % call_id.encode()
+        else:
+            dialect = endpoint.dialect
+            x = Exchange(dialect, endpoint.kind, request.headers, b"", monotonic_ns(), endpoint.home)
+            x.error, x.status, call_id = error, error.status, x.call_id
+            if isinstance(error, ClientError):
+                self._record(x)
+            lines = deliver.headers(x, b"application/json")
         if error.retry_after_s is not None:
             lines += b"retry-after: %d\r\n" % -(-error.retry_after_s // 1)
         return error.status, lines, dialect.encode_error(error, call_id)
+
+    def _record(self, x: Exchange) -> None:
+        try:
+            x.principal = admit.principal_of(x.headers, self.runtime.snapshot)
+        except GatewayError:
+            return
+        x.outcome = "refused"
+        settle.record(x, self.runtime)
 
     def _page(self, request: Request, out: Output) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -45,6 +46,10 @@ class WorkerOptions:
 
 def run_worker(options: WorkerOptions) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError or OSError if it can't start."""
+    # A call takes two descriptors, and the limit that shells set (1,024) is for programs that use select().
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvloop.run(Worker(options).run())
 
 
@@ -57,7 +62,7 @@ class Worker:
         options = self._options
         config = options.load_config()
         spool = Spool(options.data)
-        pool = Pool()
+        pool = Pool(config.server.max_connections)
         metrics = Metrics()
         self._credentials = Credentials(pool)
         gateway = Gateway(Runtime(self._snapshot(config), pool, spool, metrics, tokens.count))

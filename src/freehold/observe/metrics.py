@@ -86,7 +86,10 @@ class Metrics:
         return series
 
     def failed_attempt(self, target: str, reason: str) -> None:
-        self.attempts[target, reason] = self.attempts.get((target, reason), 0) + 1
+        key = (target, reason)
+        if key not in self.attempts and len(self.attempts) >= MAX_SERIES:
+            key = ("other", reason)
+        self.attempts[key] = self.attempts.get(key, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily

@@ -19,6 +19,8 @@ from freehold.wire.translate import Translation
 from freehold.wire.whole import WholeTranslation
 
 HOLD_BYTES = 128 * 1024  # a whole reply up to this size is held until complete: it gets a cost header and can still fail over
+# Read before anything could be sent on: a whole reply that is translated, or the comments of a stream.
+MAX_BEGIN_BYTES = 64 * 1024 * 1024
 _ERROR_BYTES = 64 * 1024  # how much of an upstream's error body is read
 _BACKOFF_S = 0.1
 
@@ -164,8 +166,14 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Re
     want_stream = x.peek.stream
     stream_type = x.peek.stream_type or x.dialect.stream_content_type
     ready = b""
+    received = 0
     while True:
         chunk = reply.take() or (b"" if reply.complete else await reply.read())
+        received += len(chunk)
+        if received > MAX_BEGIN_BYTES:
+            raise UpstreamBroken(
+                f"Target {target.label!r} sent more than {MAX_BEGIN_BYTES >> 20} MiB of which nothing can be passed on."
+            )
         piece = relay.feed(chunk) if chunk else relay.close()
         ready = ready + piece if ready else piece
         if relay.failure is not None:

@@ -68,6 +68,7 @@ async def _pieces(x: Exchange, rt: Runtime, answer: Answer, out: Output) -> None
         end_seen()
     out.start(x.status, headers(x, answer.content_type))
     out.write(answer.ready)
+    answer.ready = b""  # up to a whole read from upstream: not to be held as long as a stream may last
     out.when_writable(reply.pause, reply.resume)
     if out.paused:
         reply.pause()

@@ -47,8 +47,14 @@ def record(x: Exchange, rt: Runtime) -> None:
         _tokens(usage, line)
     _who_and_where(x, line)
     _price(x, usage, line)
-    rt.spool.append(line)
+    if _is_kept(x, rt):
+        rt.spool.append(line)
     _measure(x, rt, line)
+
+
+def _is_kept(x: Exchange, rt: Runtime) -> bool:
+    """Not a stranger's call, who could fill the disk; nor one refused while nothing can be written, which could fill memory."""
+    return x.principal is not None and (x.sent or bool(x.attempts) or not rt.spool.full)
 
 
 def _tokens(usage: Usage, line: LedgerLine) -> None:

@@ -129,7 +129,7 @@ def _filled(name: str, base_url: str, given: ProviderConfig) -> str:
 
 def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential | None) -> Side:
     try:
-        origin, prefix = parse_base_url(plan.base_url, ca_file=given.ca_file)
+        origin, prefix = parse_base_url(plan.base_url, given.ca_file, given.max_connections or 0)
     except ValueError as error:
         raise ValueError(f"providers.{name}.base_url: {error}") from None
     dialect = SPOKEN[plan.dialect]

@@ -37,6 +37,8 @@ class Bucket:
         self.idle: list[Connection] = []
         self.connections: set[Connection] = set()
         self.waiters: deque[asyncio.Future[Connection | None]] = deque()
+        if origin.max_connections:
+            self.limit = origin.max_connections
 
     def take(self) -> Connection | None:
         """The connection used last, or None. Dead ones are dropped on the way."""
@@ -86,9 +88,12 @@ def advertised_s(keep_alive: bytes) -> float:
 
 
 class Pool:
-    """`max_connections` bounds each origin; a call over it waits its turn for `connect_s`."""
+    """`max_connections` bounds each origin that has no bound of its own; a call over it waits its turn for `connect_s`.
 
-    def __init__(self, max_connections: int = 1000, max_idle_s: float = MAX_IDLE_S, sweep_s: float = SWEEP_S) -> None:
+    A call holds one connection upstream and one to its client, so by default the bound on clients is the bound here.
+    """
+
+    def __init__(self, max_connections: int = 10_000, max_idle_s: float = MAX_IDLE_S, sweep_s: float = SWEEP_S) -> None:
         self._max_connections = max_connections
         self._max_idle_s = max_idle_s
         self._sweep_s = sweep_s
@@ -190,7 +195,8 @@ class Pool:
         except TimeoutError:
             after = f"{timeouts.connect_s:g} s"
             if waiting:
-                raise UpstreamTimeout(f"all {bucket.limit} connections to {bucket.origin} stayed busy for {after}") from None
+                busy = f"all {bucket.limit} connections to {bucket.origin} stayed busy for {after}; raise max_connections"
+                raise UpstreamTimeout(busy) from None
             raise UpstreamTimeout(f"{bucket.origin} could not be connected to within {after}; check the network") from None
 
     async def _turn(self, bucket: Bucket) -> Connection | None:

@@ -26,12 +26,16 @@ class Timeouts(Struct, frozen=True):
 
 
 class Origin(Struct, frozen=True, cache_hash=True):
-    """One place connections can be shared for. `ca_file` (PEM) replaces the system's trusted authorities."""
+    """One place connections can be shared for. `ca_file` (PEM) replaces the system's trusted authorities.
+
+    `max_connections`: how many there may be, 0 for as many as the pool allows.
+    """
 
     scheme: Scheme
     host: str
     port: int
     ca_file: str | None = None
+    max_connections: int = 0
 
     @property
     def authority(self) -> str:
@@ -46,7 +50,7 @@ class Origin(Struct, frozen=True, cache_hash=True):
 SANDBOX = Origin("sandbox", "sandbox", 0)
 
 
-def parse_base_url(url: str, ca_file: str | None = None) -> tuple[Origin, str]:
+def parse_base_url(url: str, ca_file: str | None = None, max_connections: int = 0) -> tuple[Origin, str]:
     """Split a provider's base URL into its origin and its path prefix ("" or "/v1", never ending in "/").
 
     SANDBOX_URL is the one base that is not http(s). Raises ValueError (safe to show; it never repeats a password)
@@ -72,5 +76,5 @@ def parse_base_url(url: str, ca_file: str | None = None) -> tuple[Origin, str]:
     if port == 0:
         raise ValueError(f"base URL {url!r} has port 0; use 1 to 65535")
     scheme: Scheme = "https" if parts.scheme == "https" else "http"
-    origin = Origin(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], ca_file)
+    origin = Origin(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], ca_file, max_connections)
     return origin, parts.path.rstrip("/")

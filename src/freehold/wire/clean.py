@@ -13,6 +13,7 @@ MAX_CHARS = 500
 _MASK = "***"
 _READ_AT_MOST = 4_000  # characters looked at: an error message of megabytes must not cost seconds
 
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]+")
 _SECRET = re.compile(
     # public ids first: what matches here is kept
@@ -23,8 +24,13 @@ _SECRET = re.compile(
     # key=..., "api_key": "...", x-api-key: ...
     r"|(?P<name>(?i:(?:api|access|secret|private|auth|subscription)[_-]?(?:key|token)|key|token|secret|password|passwd|signature|sig"
     r"|authorization)[\"']?\s?[=:]\s?[\"']?)(?!(?i:bearer|basic)\b)[^\s\"'&,;}]{6,}"
-    # https://user:password@host
+    # a secret in a URL's query may be short
+    r"|(?<=[?&])(?P<query>(?i:(?:api[_-]?)?key|(?:access_)?token|sig|signature|code)=)[^\s\"'&]+"
+    # https://user:password@host, and mail addresses
     r"|(?<=://)[^\s/@]{1,256}(?=@)"
+    r"|[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{0,62}\w"
+    # whose account it is
+    r"|(?<![A-Za-z0-9_-])(?:org|proj|user|acct)[-_](?=[A-Za-z-]{0,63}[0-9])[A-Za-z0-9-]{8,}"
     # well-known key prefixes, also where the provider already starred out the middle
     r"|(?<![A-Za-z0-9])(?:sk|pk|rk|ak|gsk|xai|hf|nvapi|csk|pplx|fw|r8|ghp|gho|ghs|github_pat|glpat|xox[abps]|tgp_v\d|dapi|AIza|ya29\.|eyJ"
     r"|AKIA|ASIA|key|fh)(?:[_-]|(?<=AIza)|(?<=ya29\.)|(?<=eyJ)|(?<=AKIA)|(?<=ASIA))[A-Za-z0-9_\-.*/+=]{6,}"
@@ -46,9 +52,16 @@ def clean_message(text: str) -> str:
     return text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 1].rstrip() + "…"
 
 
+def clean_identifier(value: object) -> str | None:
+    """A provider's short machine-readable word ("rate_limit_error"), or None where it is something else or may be a secret."""
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value) or clean_message(value) != value:
+        return None
+    return value
+
+
 def _mask(match: re.Match[str]) -> str:
     if (kept := match["keep"]) is not None:
         return kept
     if (scheme := match["scheme"]) is not None:
         return f"{scheme} {_MASK}"
-    return (match["name"] or "") + _MASK
+    return (match["query"] or match["name"] or "") + _MASK

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     AnyPart,
     Audio,
@@ -120,7 +120,7 @@ def test_tool_arguments_keep_their_bytes() -> None:
 
 @pytest.mark.parametrize("arguments", ["{", "[]", '"x"', "7", "{} {}", '{"a":\udc80}'])
 def test_arguments_that_are_no_object_are_refused_by_message(arguments: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(Unsupported) as caught:
         encoded(says("user", "u"), says("assistant", call(arguments=arguments)), result())
     assert caught.value.param == "messages[1].tool_calls" and "'a'" in caught.value.message
 
@@ -142,7 +142,7 @@ def test_empty_arguments_are_an_empty_object() -> None:
     ],
 )
 def test_calls_and_results_must_match(messages: list[Message], word: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(Unsupported) as caught:
         encoded(says("user", "u"), *messages)
     assert word in caught.value.message
 
@@ -233,7 +233,7 @@ def test_requirements_that_cannot_be_met_are_refused(fields: dict[str, Any]) -> 
 
 
 def test_a_conversation_without_a_user_message_is_refused() -> None:
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(Unsupported):
         encoded(says("system", "S"), says("user", " "))
 
 
@@ -280,7 +280,7 @@ def test_tool_choice_in_this_api_s_words(
 
 def test_choosing_among_no_tools() -> None:
     assert "tool_choice" not in encoded(tool_choice=ToolChoice(mode="auto"), parallel_tools=False)[0]
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(Unsupported):
         encoded(tool_choice=ToolChoice(mode="required"))
 
 

@@ -93,3 +93,10 @@ def test_other_servers_forms_are_read(body: bytes) -> None:
 def test_odd_identifiers_are_left_out() -> None:
     error = DIALECT.decode_error(500, b'{"error":{"type":"a b\\n","code":"ok_1","message":"m"}}', "lab")
     assert (error.error_type, error.code) == (None, "ok_1")
+
+
+def test_a_key_in_an_identifier_is_left_out() -> None:
+    error = DIALECT.decode_error(
+        400, b'{"error":{"type":"sk-ant-api03-abcDEF123","code":"%b","message":"m"}}' % (b"a1" * 16), "lab"
+    )
+    assert (error.error_type, error.code) == (None, None)

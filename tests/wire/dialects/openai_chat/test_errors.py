@@ -100,29 +100,10 @@ def test_a_refused_credential_shows_nothing_of_the_reply(status: int) -> None:
     assert (error.status, error.code, error.error_type) == (status, None, None)
 
 
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "sk-proj-abcDEF123_456",
-        "sk-a****xyz",
-        "gsk_abcdefgh",
-        "Bearer abc.def-123",
-        "AKIAIOSFODNN7EXAMPLE",
-        "AIzaSyA1234567890abcdefg",
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
-        "org-AbCdEf123456789",
-        "0123456789abcdef0123456789abcdef",
-        "https://user:pass@host.example/x",
-        "https://host.example/x?api_key=abc",
-        "ops@example.com",
-        "123e4567-e89b-12d3-a456-426614174000",
-    ],
-)
-def test_secrets_are_taken_out_of_messages(secret: str) -> None:
-    message = DIALECT.decode_error(400, dump({"error": {"message": f"before {secret} after"}}), "lab").message
-    assert secret not in message
-    assert message.startswith("lab answered 400: before [removed]")
-    assert message.endswith("after")
+def test_secrets_are_taken_out_of_messages() -> None:
+    body = dump({"error": {"message": "before sk-proj-abcDEF123_456 after", "type": "sk-proj-abcDEF123", "code": "a1" * 16}})
+    error = DIALECT.decode_error(400, body, "lab")
+    assert (error.message, error.error_type, error.code) == ("lab answered 400: before *** after", None, None)
 
 
 @pytest.mark.parametrize(

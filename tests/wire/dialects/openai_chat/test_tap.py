@@ -198,6 +198,16 @@ def test_a_long_stream_is_counted_in_bounded_pieces() -> None:
     assert max(counted) <= tap_module.COUNT_CHARS + 5 * tap_module.COUNT_PIECES
 
 
+def test_large_events_are_not_kept_by_their_number_alone() -> None:
+    counted: list[int] = []
+    relay = DIALECT.tap(ASKED, Quirks(), True, lambda text: counted.append(len(text)) or len(text))
+    relay.feed(sse(chunk({"content": ""})))
+    for _ in range(100):
+        relay.feed(sse(chunk({"content": "x" * 10_000})))
+    assert max(counted) <= tap_module.COUNT_CHARS + 2 * 10_000
+    assert relay.produced() == 1_000_000
+
+
 @given(st.lists(st.integers(0, 200_000), max_size=12), st.booleans())
 def test_an_event_too_large_to_hold_passes_and_its_usage_is_read(cuts: list[int], cutting: bool) -> None:
     large = chunk({"images": ["x" * 150_000]}, finish="stop", usage=USAGE)

@@ -20,7 +20,7 @@ from base64 import b64decode
 
 from msgspec import Raw, json, structs
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     AnyPart,
     Audio,
@@ -55,7 +55,7 @@ _encode = json.Encoder().encode
 
 
 def adapt(request: ChatRequest, model: str, dropped: Dropped) -> ChatRequest:
-    """Raises Unsupported for content that can't be carried, InvalidRequest for a history that no API takes."""
+    """Raises Unsupported for what this API takes in no form: another target may."""
     if request.n is not None and request.n > 1:
         raise Unsupported(f"n: is {request.n}; this target gives one choice. Send several requests.", param="n")
     if _says(request.extras, "audio"):
@@ -120,7 +120,7 @@ def _schema(tool: Tool, number: int) -> Raw:
         fields = _fields(tool.parameters)
     except (ValueError, RecursionError):
         path = f"tools[{number}].function.parameters"
-        raise InvalidRequest(f"{path}: must be a JSON Schema object", param=path) from None
+        raise Unsupported(f"{path}: must be a JSON Schema object", param=path) from None
     return tool.parameters if "type" in fields else Raw(_encode({"type": "object", **fields}))
 
 
@@ -130,7 +130,7 @@ def _choice(request: ChatRequest, dropped: Dropped) -> ToolChoice | None:
         return None
     if not request.tools:
         if choice.mode in ("required", "tool"):
-            raise InvalidRequest("tool_choice: asks for a tool call, but there are no tools.", param="tool_choice")
+            raise Unsupported("tool_choice: asks for a tool call, but there are no tools.", param="tool_choice")
         return None
     name_extras(choice.extras, "tool_choice.", dropped)
     return ToolChoice(mode=choice.mode, name=choice.name)
@@ -169,7 +169,7 @@ class Turns:
                 self._add("user", message, path)
         self._all_answered("the conversation ends")
         if not self._turns:
-            raise InvalidRequest("messages: this target needs at least one user message that is not blank.", param="messages")
+            raise Unsupported("messages: this target needs at least one user message that is not blank.", param="messages")
         self._finish()
         if len(leading) > 1:
             return [Message(role="system", parts=[part for message in leading for part in message.parts]), *self._turns]
@@ -192,7 +192,7 @@ class Turns:
     def _all_answered(self, event: str) -> None:
         if self._waiting:
             first = next(iter(self._waiting))
-            raise InvalidRequest(
+            raise Unsupported(
                 f"messages: the tool call {first[:100]!r} has no result, but {event}. Add a tool message for it.",
                 param="messages",
             )
@@ -245,7 +245,7 @@ class Turns:
     def _tool_use(self, part: ToolUse, path: str) -> ToolUse:
         if arguments_object(part.arguments) is None:
             where = f"{path}.tool_calls"
-            raise InvalidRequest(
+            raise Unsupported(
                 f"{where}: the arguments of call {part.id[:100]!r} ({part.name[:100]}) are not a JSON object.", param=where
             )
         sent = wanted = _NOT_ID.sub("_", part.id)[: self.max_id_chars] or "call"
@@ -264,7 +264,7 @@ class Turns:
         if not waiting:
             again = part.call_id in self._answered
             said = "was answered before" if again else "belongs to no tool call of the assistant message before it"
-            raise InvalidRequest(f"{path}: the tool result's id {part.call_id[:100]!r} {said}.", param=f"{path}.tool_call_id")
+            raise Unsupported(f"{path}: the tool result's id {part.call_id[:100]!r} {said}.", param=f"{path}.tool_call_id")
         sent = waiting.pop(0)
         if not waiting:
             del self._waiting[part.call_id]
@@ -304,7 +304,7 @@ def _document(part: File, path: str) -> File:
             try:
                 text = b64decode(media.value, validate=True).decode()
             except (binascii.Error, ValueError):
-                raise InvalidRequest(f"{path}: the file is not base64 of UTF-8 text.", param=where) from None
+                raise Unsupported(f"{path}: the file is not base64 of UTF-8 text.", param=where) from None
             media = Media(kind="text", value=text, media_type="text/plain")
         else:
             said = repr(kind[:60]) if kind else "an unknown type"

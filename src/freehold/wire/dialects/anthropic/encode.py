@@ -24,7 +24,7 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 
 
 def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
-    """The body and the names of what was left out. Raises Unsupported, and InvalidRequest for a history no API takes."""
+    """The body and the names of what was left out. Raises Unsupported."""
     dropped: dict[str, None] = {}
     if request.dialect != NAME:
         request = adapt(request, model, dropped)

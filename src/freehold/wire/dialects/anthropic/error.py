@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from msgspec import Raw, Struct, json
 
 from freehold.base.errors import GatewayError, UpstreamRefused
 from freehold.wire.chat import Failure
-from freehold.wire.clean import clean_message
+from freehold.wire.clean import clean_identifier, clean_message
 from freehold.wire.dialects.anthropic.events import ABSENT, STATUS
 from freehold.wire.sse import encode as sse
 
 _encode = json.Encoder().encode
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TYPES = {status: kind for kind, status in STATUS.items()} | {
     405: "invalid_request_error",
     408: "timeout_error",
@@ -74,10 +71,5 @@ def _told(body: bytes) -> tuple[str, str | None, str | None]:
     except (ValueError, RecursionError):
         return "", None, None
     if isinstance(error, _Error):
-        return clean_message(error.message or ""), _identifier(error.type), _identifier(error.code)
+        return clean_message(error.message or ""), clean_identifier(error.type), clean_identifier(error.code)
     return clean_message(error or outer.message or outer.detail or ""), None, None
-
-
-def _identifier(value: str | int | None) -> str | None:
-    text = str(value) if value is not None else ""
-    return text if _IDENTIFIER.fullmatch(text) else None

@@ -1,7 +1,7 @@
 """Errors as OpenAI's API writes them, and errors of upstreams in every shape that has been seen, made safe to show.
 
 An upstream's message may hold what a client must not see: the gateway's key, an organisation's name, a URL with
-credentials. `clean` takes those out; where the gateway's own credential was refused nothing of the message is kept.
+credentials. wire.clean takes those out; where the gateway's own credential was refused nothing of the message is kept.
 """
 
 from __future__ import annotations
@@ -13,33 +13,10 @@ from msgspec import DecodeError
 
 from freehold.base.errors import ClientError, GatewayError, LimitExceeded, UpstreamRefused
 from freehold.wire.chat import Failure
+from freehold.wire.clean import clean_identifier, clean_message
 from freehold.wire.dialects.openai_chat.words import decode_any, encode
 
-MAX_MESSAGE_CHARS = 500
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}\Z")
 _PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_.\-\[\]]{0,127}\Z")
-_SECRETS = (
-    re.compile(r"\b[a-z][a-z0-9+.\-]*://[^\s/@]+@[^\s\"']*", re.I),  # URL with credentials
-    re.compile(r"https?://[^\s\"']*[?&](?:key|api[_-]?key|token|sig|signature|code)=[^\s\"']*", re.I),
-    re.compile(r"\b(?:bearer|basic|token)\s+[A-Za-z0-9._~+/=\-]{6,}", re.I),
-    re.compile(r"\b(?:sk|pk|rk|gsk|xai|pplx|nvapi|hf|ghp|gho|github_pat|ya29|r8|fw|csk|key|dapi)[-_.][\w\-.*]*", re.I),
-    re.compile(r"\b(?:AIza|AKIA|ASIA|eyJ)[\w\-.]{8,}"),
-    re.compile(r"\b(?:org|proj|user|acct|req)[-_][A-Za-z0-9\-]{8,}"),
-    re.compile(r"[\w.+\-]+@[\w\-]+\.[\w.\-]+"),
-    re.compile(r"[A-Za-z0-9]*\*{3,}[\w\-]*"),  # a key shown with stars still shows its ends
-    re.compile(r"(?<![\w+/=])(?=[\w+/\-=]*\d)(?=[\w+/\-=]*[A-Za-z])[\w+/=]{24,}"),  # long hex, base64
-    re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
-)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-def clean(text: str) -> str:
-    """A provider's message without secrets and control characters, cut to 500 characters."""
-    text = _CONTROL.sub(" ", text[: 8 * MAX_MESSAGE_CHARS])
-    for pattern in _SECRETS:
-        text = pattern.sub("[removed]", text)
-    text = text.strip()
-    return text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "…"
 
 
 # --- out ------------------------------------------------------------------------------
@@ -88,10 +65,6 @@ def _error(message: str, kind: str, param: str | None, code: str | None) -> byte
 # --- in -------------------------------------------------------------------------------
 
 
-def _identifier(value: Any) -> str | None:
-    return value if isinstance(value, str) and _IDENTIFIER.match(value) and clean(value) == value else None
-
-
 def _first_text(*values: Any) -> str:
     return next((value for value in values if isinstance(value, str) and value.strip()), "")
 
@@ -133,14 +106,14 @@ def decode_error(status: int, body: bytes, provider: str) -> UpstreamRefused:
             f"{provider} refused the gateway's credential ({status}); whoever runs the gateway must check that provider's key",
             status=status,
         )
-    cleaned = clean(message)
+    cleaned = clean_message(message)
     param = holder.get("param")
     return UpstreamRefused(
         f"{provider} answered {status}: {cleaned}" if cleaned else f"{provider} answered {status} without a readable reason",
         status=status,
         param=param if isinstance(param, str) and _PARAM.match(param) else None,
-        code=_identifier(holder.get("code")),
-        error_type=_identifier(holder.get("type")),
+        code=clean_identifier(holder.get("code")),
+        error_type=clean_identifier(holder.get("type")),
     )
 
 
@@ -159,7 +132,7 @@ def failure_of(value: dict[str, Any]) -> Failure:
         message = "the provider refused the gateway's credential"
     return Failure(
         status=status,
-        message=clean(message),
-        code=_identifier(holder.get("code")),
-        error_type=_identifier(holder.get("type")),
+        message=clean_message(message),
+        code=clean_identifier(holder.get("code")),
+        error_type=clean_identifier(holder.get("type")),
     )

@@ -206,6 +206,7 @@ class StreamTap(_Tap):
                     and delta.reasoning is None
                     and delta.refusal is None
                     and len(self._texts) < COUNT_PIECES
+                    and self._chars < COUNT_CHARS
                 ):
                     self._texts.append(text)
                     self._chars += len(text)

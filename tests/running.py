@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SRC = Path(__file__).parents[2] / "src"
+SRC = Path(__file__).parents[1] / "src"
 
 
 class Up:
+    """Serves as soon as it is made, at `url`, with freehold.yaml of `cwd` if it is there. A session of its own: see `kill`."""
+
     def __init__(self, cwd: Path, *arguments: str) -> None:
         self.log = cwd / "up.log"
         with self.log.open("wb") as log:
@@ -30,6 +32,7 @@ class Up:
             )
         self.text = self._wait(r"curl .*\n")
         self.url = re.findall(r"serves at (\S+)", self.text)[0]
+        self.port = int(self.url.rpartition(":")[2])
 
     def _wait(self, pattern: str) -> str:
         for _ in range(600):
@@ -49,6 +52,15 @@ class Up:
         with urllib.request.urlopen(self.url + path, timeout=10) as reply:
             return int(reply.status)
 
+    def resident_bytes(self) -> int:
+        """Of the only worker, which is this process."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def kill(self) -> None:
+        """kill -9 to the whole process group, workers and all."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(30)
@@ -61,8 +73,7 @@ def started(cwd: Path, *arguments: str) -> Iterator[Up]:
         yield up
     finally:
         if up.process.poll() is None:
-            os.killpg(up.process.pid, signal.SIGKILL)
-            up.process.wait(10)
+            up.kill()
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
