@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.dialect import Asked, Quirks, WriterOptions
 from freehold.wire.registry import DIALECTS
 from freehold.wire.translate import Translation
@@ -202,7 +202,7 @@ def test_an_openai_tool_conversation_crosses_to_gemini() -> None:
 
 
 def test_a_result_without_its_call_is_refused() -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(Unsupported) as caught:
         to_gemini(OPENAI, messages=[{"role": "tool", "tool_call_id": "c9", "content": "r"}])
     assert caught.value.param == "messages[0].tool_call_id" and "'c9'" in caught.value.message
 

@@ -65,8 +65,8 @@ class Reply(Struct, eq=False):
         elif len(body) <= _COPY_LIMIT_BYTES:
             self._put(self._write, head + body)
         else:
-            self._put(self._write, head)
-            self._put(self._write, body)
+            self._send(head)
+            self._send(body)
 
     def start(self, status: int, headers: bytes) -> None:
         http11 = self._request.http11
@@ -87,9 +87,9 @@ class Reply(Struct, eq=False):
         elif self.gone or self._bodyless or not data:
             return
         elif self._chunked:
-            self._put(self._write, b"%x\r\n%b\r\n" % (len(data), data))
+            self._send(b"%x\r\n%b\r\n" % (len(data), data))
         else:
-            self._put(self._write, data)
+            self._send(data)
 
     def end(self, data: bytes = b"") -> None:
         if self.ended or not self.started:
@@ -98,11 +98,11 @@ class Reply(Struct, eq=False):
         if self.gone or self._bodyless:
             return
         if not self._chunked:
-            self._put(self._write, data)
+            self._send(data)
         elif data:
-            self._put(self._write, b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data))
+            self._send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data))
         else:
-            self._put(self._write, b"0\r\n\r\n")
+            self._send(b"0\r\n\r\n")
 
     def abort(self) -> None:
         """Close without the last chunk. On HTTP/1.0 only a reset tells the client so, and takes unsent bytes with it."""
@@ -158,6 +158,14 @@ class Reply(Struct, eq=False):
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _send(self, data: bytes) -> None:
+        """At the end of this turn; but much at once, so that `pause` comes before more is read for a client that is slow."""
+        if len(data) > _COPY_LIMIT_BYTES:
+            self._connection.server.outbox.flush()
+            self._write(data)
+        else:
+            self._put(self._write, data)
 
     def _begin(self) -> bytes:
         """Mark the reply as started; return its connection header line, if it needs one."""

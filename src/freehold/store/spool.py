@@ -129,6 +129,10 @@ class Spool:
 
     def close(self) -> None:
         self.tend()
+        try:
+            self._map.flush()
+        except OSError:
+            pass  # the disk's own trouble; the kernel goes on trying
         self._finish()
         if self._next is not None:
             self._next[0].close()
@@ -147,8 +151,8 @@ class Spool:
         return size <= self._segment_bytes
 
     def _finish(self) -> None:
-        """Nothing more comes into this segment: write it back and cut off what was not used."""
-        self._map.flush()
+        """Nothing more comes into this segment: cut off what was not used. The kernel writes it back in its own time: waiting
+        for the disk here would hold up every call."""
         self._map.close()
         try:
             os.truncate(self._path, self._at)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     AnyPart,
     Audio,
@@ -140,7 +140,7 @@ def test_an_error_is_told_in_words_to_models_without_a_status() -> None:
 
 
 def test_a_call_without_its_result_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="no result"):
+    with pytest.raises(Unsupported, match="no result"):
         sent(messages=[user(), Message(role="assistant", parts=[ToolUse(id="c", name="f")])], tools=[TOOL])
 
 
@@ -223,8 +223,8 @@ def test_schemas_get_the_type_that_models_insist_on() -> None:
         ({"tools": [Tool(name="web", raw=Raw(b"{}"))]}, Unsupported),
         ({"tools": [Tool(name="a.b")]}, Unsupported),
         ({"tools": [Tool(name="x" * 65)]}, Unsupported),
-        ({"tools": [Tool(name="f", parameters=Raw(b"[]"))]}, InvalidRequest),
-        ({"tool_choice": ToolChoice(mode="required")}, InvalidRequest),
+        ({"tools": [Tool(name="f", parameters=Raw(b"[]"))]}, Unsupported),
+        ({"tool_choice": ToolChoice(mode="required")}, Unsupported),
         ({"n": 2}, Unsupported),
         ({"extras": {"audio": Raw(b'{"voice":"x"}')}}, Unsupported),
     ],

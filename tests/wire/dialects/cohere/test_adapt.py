@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     Audio,
     CacheMark,
@@ -129,7 +129,7 @@ def test_forcing_one_tool_offers_only_that_one() -> None:
     body, _ = foreign(tools=tools, tool_choice=ToolChoice(mode="tool", name="g"))
     assert [item["function"]["name"] for item in body["tools"]] == ["g"] and body["tool_choice"] == "REQUIRED"
     for choice in (ToolChoice(mode="tool", name="h"), ToolChoice(mode="required")):
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(Unsupported):
             foreign(tools=[tool("f")] if choice.name else [], tool_choice=choice)
     assert "tool_choice" not in foreign(tools=tools, tool_choice=ToolChoice(mode="auto"))[0]
     assert foreign(tools=tools, tool_choice=ToolChoice(mode="none"))[0]["tool_choice"] == "NONE"
@@ -172,7 +172,7 @@ def test_plain_text_files_become_text() -> None:
         )
     )
     assert [part["text"] for part in body["messages"][0]["content"]] == ["a.txt\n\none", "two"]
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(Unsupported):
         foreign(Message(role="user", parts=[File(media=Media(kind="base64", value="/w==", media_type="text/plain"))]))
 
 

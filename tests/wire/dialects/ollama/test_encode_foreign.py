@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     Audio,
     CacheMark,
@@ -257,5 +257,5 @@ def test_sealed_thinking_and_marks_are_named() -> None:
 
 def test_arguments_that_are_no_object_are_refused() -> None:
     for arguments in ("[1]", "{", "null", '"x"'):
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(Unsupported):
             sent(Message(role="assistant", parts=[ToolUse(id="c", name="f", arguments=arguments)]))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     AnyPart,
     Audio,
@@ -86,7 +86,7 @@ def test_leading_system_messages_become_instructions_and_later_ones_stay_in_plac
 
 
 def test_a_system_prompt_alone_asks_nothing() -> None:
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(Unsupported):
         sent(said("system", Text(text="a")))
 
 

@@ -64,7 +64,7 @@ _labels = json.Decoder(dict[str, str]).decode
 
 
 def adapt(request: ChatRequest, model: str, dropped: Dropped) -> ChatRequest:
-    """Raises Unsupported for content that can't be carried, InvalidRequest for a history that no API takes."""
+    """Raises Unsupported for content that can't be carried, Unsupported for a history that no API takes."""
     if request.n is not None and request.n > 1:
         raise Unsupported(f"n: is {request.n}; this target gives one choice. Send several requests.", param="n")
     if bytes(request.extras.get("audio", b"null")) != b"null":
@@ -225,7 +225,10 @@ def _schema(tool: Tool, path: str) -> Raw:
     """The parameters, with the `type` that models insist on."""
     if tool.parameters is None:
         return _NO_PARAMETERS
-    fields = opened(tool.parameters, f"{path}.parameters")
+    try:
+        fields = opened(tool.parameters, f"{path}.parameters")
+    except InvalidRequest as error:  # the encoder's word for what the client's own dialect let pass
+        raise Unsupported(error.message, param=error.param) from None
     return tool.parameters if "type" in fields else Raw(_encode({"type": "object", **fields}))
 
 
@@ -235,7 +238,7 @@ def _choice(request: ChatRequest, adapted: ChatRequest, dropped: Dropped) -> Non
         return
     if not request.tools:
         if choice.mode in ("required", "tool"):
-            raise InvalidRequest("tool_choice: asks for a tool call, but there are no tools.", param="tool_choice")
+            raise Unsupported("tool_choice: asks for a tool call, but there are no tools.", param="tool_choice")
         return
     name_extras(choice.extras, "tool_choice.", dropped)
     if choice.mode != "none":

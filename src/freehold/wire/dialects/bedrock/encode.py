@@ -22,7 +22,7 @@ _MORE = "additionalModelRequestFields"
 
 
 def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
-    """The body and the names of what was left out. Raises Unsupported, and InvalidRequest for a history no API takes."""
+    """The body and the names of what was left out. Raises Unsupported, and Unsupported for a history no API takes."""
     dropped: dict[str, None] = {}
     if request.dialect != NAME:
         request = adapt(request, model, dropped)

@@ -17,7 +17,7 @@ from base64 import b64decode
 
 from msgspec import Raw
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     AnyPart,
     ChatRequest,
@@ -44,7 +44,7 @@ _EMPTY = (b"null", b"[]", b"{}", b"false")
 
 
 def adapt(request: ChatRequest, model: str, quirks: Quirks, dropped: Dropped) -> ChatRequest:
-    """Raises Unsupported for content that can't be carried, InvalidRequest for a tool choice that can't be meant."""
+    """Raises Unsupported for content that can't be carried, Unsupported for a tool choice that can't be meant."""
     if request.n is not None and request.n > 1:
         raise Unsupported(f"n: is {request.n}; this target gives one choice. Send several requests.", param="n")
     if "audio" in request.extras and bytes(request.extras["audio"]) not in _EMPTY:
@@ -71,11 +71,11 @@ def _tools(request: ChatRequest, adapted: ChatRequest, dropped: Dropped) -> None
     if choice is not None:
         _name_extras(choice.extras, "tool_choice.", dropped)
         if choice.mode in ("required", "tool") and not tools:
-            raise InvalidRequest("tool_choice: asks for a tool call, but there are no tools", param="tool_choice")
+            raise Unsupported("tool_choice: asks for a tool call, but there are no tools", param="tool_choice")
         if choice.mode == "tool":
             tools = [tool for tool in tools if tool.name == choice.name]
             if not tools:
-                raise InvalidRequest(f"tool_choice: there is no tool named {choice.name[:100]!r}", param="tool_choice")
+                raise Unsupported(f"tool_choice: there is no tool named {choice.name[:100]!r}", param="tool_choice")
         if tools and choice.mode != "auto":
             adapted.tool_choice = ToolChoice(mode="none" if choice.mode == "none" else "required")
     adapted.tools = [_tool(tool, n, dropped) for n, tool in enumerate(tools)]
@@ -216,7 +216,7 @@ def _file_text(media: Media, path: str) -> str:
         try:
             return b64decode(media.value, validate=True).decode()
         except (binascii.Error, ValueError):
-            raise InvalidRequest(f"{path}: the file is not base64 of UTF-8 text", param=f"{path}.content") from None
+            raise Unsupported(f"{path}: the file is not base64 of UTF-8 text", param=f"{path}.content") from None
     said = repr(media.media_type[:60]) if media.media_type else "one of unknown type"
     raise Unsupported(f"{path}: this target takes files of plain text only, not {said}", param=f"{path}.content")
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     AnyPart,
     Audio,
@@ -74,7 +74,7 @@ _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,5})(?:[?#]|$)")
 
 
 def adapt(request: ChatRequest, known: Traits, dropped: Dropped) -> ChatRequest:
-    """Raises Unsupported for content that can't be carried, InvalidRequest for a history that no API takes."""
+    """Raises Unsupported for content that can't be carried, Unsupported for a history that no API takes."""
     if "audio" in request.extras and bytes(request.extras["audio"]) != b"null":
         raise Unsupported("audio: spoken answers can't be asked of this target in this way.", param="audio")
     name_extras(request.extras, "", dropped)
@@ -123,7 +123,7 @@ def _choice(request: ChatRequest, dropped: Dropped) -> ToolChoice | None:
         return None
     if not request.tools:
         if choice.mode in ("required", "tool"):
-            raise InvalidRequest("tool_choice: asks for a tool call, but there are no tools.", param="tool_choice")
+            raise Unsupported("tool_choice: asks for a tool call, but there are no tools.", param="tool_choice")
         return None
     name_extras(choice.extras, "tool_choice.", dropped)
     return ToolChoice(mode=choice.mode, name=choice.name)
@@ -154,7 +154,7 @@ class _Turns:
             else:
                 self._add("assistant" if message.role == "assistant" else "user", message, path)
         if not self._turns:
-            raise InvalidRequest("messages: this target needs at least one user message that is not empty.", param="messages")
+            raise Unsupported("messages: this target needs at least one user message that is not empty.", param="messages")
         self._finish()
         return [Message(role="system", parts=system), *self._turns] if system else self._turns
 
@@ -218,7 +218,7 @@ class _Turns:
     def _tool_use(self, part: ToolUse, path: str) -> ToolUse:
         if json_object(part.arguments) is None:
             where = f"{path}.tool_calls"
-            raise InvalidRequest(
+            raise Unsupported(
                 f"{where}: the arguments of call {part.id[:100]!r} ({part.name[:100]}) are not a JSON object.", param=where
             )
         self._waiting.setdefault(part.id, []).append(part.name)
@@ -227,7 +227,7 @@ class _Turns:
     def _tool_result(self, part: ToolResult, path: str) -> list[AnyPart]:
         names = self._waiting.get(part.call_id)
         if not names:
-            raise InvalidRequest(
+            raise Unsupported(
                 f"{path}: the tool result's id {part.call_id[:100]!r} belongs to no unanswered tool call of the assistant "
                 "message before it.",
                 param=f"{path}.tool_call_id",

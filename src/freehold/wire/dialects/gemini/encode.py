@@ -26,7 +26,7 @@ Dropped = dict[str, None]
 
 
 def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
-    """The body and the names of what was left out. Raises Unsupported, and InvalidRequest for a history no API takes."""
+    """The body and the names of what was left out. Raises Unsupported, and Unsupported for a history no API takes."""
     dropped: Dropped = {}
     known = traits(model)
     if quirks.unsupported:

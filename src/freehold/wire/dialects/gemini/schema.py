@@ -27,7 +27,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.dialects.gemini.schema_walk import Dropped, Node, Walk, bounds, merged, target
 from freehold.wire.dialects.gemini.words import decode_any, decode_fields, encode
 
@@ -70,14 +70,14 @@ def _fields(schema: Raw, path: str) -> dict[str, Raw]:
     try:
         return decode_fields(schema)
     except (ValueError, RecursionError):
-        raise InvalidRequest(f"{path}: must be a JSON Schema object.", param=path) from None
+        raise Unsupported(f"{path}: must be a JSON Schema object.", param=path) from None
 
 
 def _decoded(schema: Raw, path: str) -> Any:
     try:
         return decode_any(schema)
     except (ValueError, RecursionError):
-        raise InvalidRequest(f"{path}: must be a JSON Schema object in valid UTF-8.", param=path) from None
+        raise Unsupported(f"{path}: must be a JSON Schema object in valid UTF-8.", param=path) from None
 
 
 def _too_deep(path: str) -> Unsupported:
@@ -168,7 +168,7 @@ def converted(schema: Raw, path: str, dropped: Dropped) -> Node:
     """Google's Schema. Raises Unsupported for recursion and for a schema too large when its $refs are written out."""
     root = _decoded(schema, path)
     if not isinstance(root, dict):
-        raise InvalidRequest(f"{path}: must be a JSON Schema object.", param=path)
+        raise Unsupported(f"{path}: must be a JSON Schema object.", param=path)
     try:
         return _Convert(root, path, dropped).node(root, (), 0)
     except RecursionError:

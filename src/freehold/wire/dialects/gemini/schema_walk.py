@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 
 Node = dict[str, Any]
 Dropped = dict[str, None]
@@ -41,7 +41,7 @@ class Walk:
 
 
 def target(root: Node, ref: str, path: str) -> Any:
-    """What a local reference names ("#", "#/$defs/x", any JSON pointer). Raises InvalidRequest where there is no such thing."""
+    """What a local reference names ("#", "#/$defs/x", any JSON pointer). Raises Unsupported where there is no such thing."""
     if not ref.startswith("#"):
         raise Unsupported(f"{path}: {ref[:100]!r} lies outside the schema. Write the definition into it.", param=path)
     found: Any = root
@@ -52,7 +52,7 @@ def target(root: Node, ref: str, path: str) -> Any:
         elif isinstance(found, list) and step.isascii() and step.isdigit() and int(step) < len(found):
             found = found[int(step)]
         else:
-            raise InvalidRequest(f"{path}: {ref[:100]!r} names no definition in the schema.", param=path)
+            raise Unsupported(f"{path}: {ref[:100]!r} names no definition in the schema.", param=path)
     return found
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec import Raw, structs
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     AnyPart,
     Audio,
@@ -84,7 +84,7 @@ class MessageEncoder:
         return [item]
 
     def _item(self, role: str, parts: list[AnyPart], path: str) -> dict[str, Any]:
-        """One message of one content. Raises Unsupported, InvalidRequest."""
+        """One message of one content. Raises Unsupported, Unsupported."""
         item: dict[str, Any] = {"role": role}
         texts: list[str] = []
         pictures: list[str] = []
@@ -130,7 +130,7 @@ class MessageEncoder:
             try:
                 text = b64decode(media.value, validate=True).decode()
             except (binascii.Error, ValueError):
-                raise InvalidRequest(f"{path}: the file is not base64 of UTF-8 text", param=path) from None
+                raise Unsupported(f"{path}: the file is not base64 of UTF-8 text", param=path) from None
         elif media.kind != "text":
             raise Unsupported(f"{path} is a file, which this target cannot carry unless it is text; send its text", param=path)
         if not self._takes_files and media.kind != "text":
@@ -143,7 +143,7 @@ class MessageEncoder:
         try:
             decode_fields(arguments)
         except (ValueError, RecursionError):
-            raise InvalidRequest(
+            raise Unsupported(
                 f"{where}: the arguments of call {part.id[:100]!r} ({part.name[:100]}) are not a JSON object", param=where
             ) from None
         function: dict[str, Any] = {"name": part.name}

@@ -26,7 +26,7 @@ _LOW_BUDGET, _MEDIUM_BUDGET = 2_048, 8_192
 
 
 def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
-    """The body and the names of what was left out. Raises Unsupported, InvalidRequest."""
+    """The body and the names of what was left out. Raises Unsupported, Unsupported."""
     own = request.dialect == NAME
     _check(request, quirks)
     encoder = MessageEncoder(request.dialect, quirks)

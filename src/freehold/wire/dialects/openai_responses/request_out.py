@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from freehold.base.errors import InvalidRequest, Unsupported
+from freehold.base.errors import Unsupported
 from freehold.wire import fields
 from freehold.wire.chat import ChatRequest, Message, OutputFormat, Reasoning, Text, Tool, ToolChoice
 from freehold.wire.dialect import Quirks
@@ -49,7 +49,7 @@ _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
 
 
 def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
-    """The body and the names of what was left out. Raises Unsupported, and InvalidRequest where nothing is left to ask."""
+    """The body and the names of what was left out. Raises Unsupported, and Unsupported where nothing is left to ask."""
     own = request.dialect == NAME
     _check(request, quirks)
     items = ItemEncoder(request.dialect, quirks)
@@ -168,7 +168,7 @@ def _foreign_input(request: ChatRequest, members: Members, items: ItemEncoder) -
         members["instructions"] = "\n\n".join(leading)
     members["input"] = items.encode(request.messages[len(leading) :], len(leading))
     if not members["input"]:
-        raise InvalidRequest("messages: this target needs at least one message besides the system prompt.", param="messages")
+        raise Unsupported("messages: this target needs at least one message besides the system prompt.", param="messages")
 
 
 def _instruction(message: Message, items: ItemEncoder) -> str:
