@@ -60,3 +60,26 @@ async def test_health_and_metrics(gateway: RunningGateway) -> None:
     gateway.gateway.draining = True
     assert (await gateway.call("/readyz", method="GET", key=None)).status == 503
     assert (await gateway.call("/healthz", method="GET", key=None)).status == 200
+
+
+async def test_gemini_clients_get_their_own_form(gateway: RunningGateway) -> None:
+    await gateway.upstream("lab", models=["m1"])
+    listed = (await gateway.call("/v1beta/models", method="GET")).json["models"]
+    assert [(m["name"], "generateContent" in m["supportedGenerationMethods"]) for m in listed] == [("models/lab/m1", True)]
+    assert (await gateway.call("/gemini/v1beta/models/lab/m1", method="GET")).json["name"] == "models/lab/m1"
+    assert (await gateway.call("/v1beta/models/none", method="GET")).status == 404
+
+
+@pytest.mark.parametrize("prefix", ["", "/ollama"])
+async def test_ollama_clients_get_their_own_form(gateway: RunningGateway, prefix: str) -> None:
+    await gateway.upstream("lab", models=["m1"])
+    gateway.route("fast", "lab/m1")
+    tags = await gateway.call(f"{prefix}/api/tags", method="GET")
+    assert [m["name"] for m in tags.json["models"]] == ["fast", "lab/m1"]
+    assert (await gateway.call(f"{prefix}/api/show", {"model": "fast"})).json["capabilities"] == ["completion"]
+    assert (await gateway.call(f"{prefix}/api/show", {"model": "none"})).status == 404
+    assert (await gateway.call(f"{prefix}/api/show", {"model": 3})).status == 400
+    assert (await gateway.call(f"{prefix}/api/show", method="GET")).status == 405
+    assert (await gateway.call(f"{prefix}/api/version", method="GET", key=None)).json["version"]
+    assert (await gateway.call(f"{prefix}/api/tags", method="GET", key=None)).status == 401
+    assert (await gateway.call(f"{prefix}/api/ps", method="GET")).json == {"models": []}
