@@ -5,13 +5,14 @@ PYTHON ?= python3
 ARGS ?=
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
+FUZZ_ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install
 STAMPS := .venv/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help up install test check format bench docs docs-conformance prices lock clean
+.PHONY: help up install test fuzz check format bench docs docs-conformance prices lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -23,6 +24,9 @@ install: $(STAMPS)/run ## Set up .venv, start nothing
 
 test: $(STAMPS)/dev ## Run the tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: $(STAMPS)/dev ## Damage recorded traffic and feed it to every codec (FUZZ_ARGS="--seconds 60")
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 check: $(STAMPS)/dev ## Lint, format check, types, import layers
 	$(BIN)/ruff check .

@@ -105,9 +105,9 @@ def test_prompt_text_is_all_that_a_model_reads() -> None:
     assert DIALECT.input_text(opened(input="plain")) == "plain"
 
 
-def test_unreadable_input_counts_as_nothing() -> None:
-    peek = DIALECT.peek(b'{"model":"m","input":[{"content":"\xff"}]}', "chat")
-    assert DIALECT.input_text(peek) == ""
+def test_text_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="UTF-8"):
+        DIALECT.peek(b'{"model":"m","input":[{"content":"\xff"}]}', "chat")
 
 
 def test_paths_below_the_base_url() -> None:

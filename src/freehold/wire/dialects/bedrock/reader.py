@@ -94,7 +94,7 @@ class StreamReader:
         try:
             return self._read(self._decoder.feed(chunk))
         except EventStreamError as error:
-            return self._fail(broken(str(error)))
+            return self._end() if self._stopped else self._fail(broken(str(error)))
 
     def close(self) -> list[Event]:
         """A stream that said messageStop is whole, with its metadata or without."""

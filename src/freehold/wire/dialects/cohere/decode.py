@@ -49,7 +49,7 @@ _CHOICES = {"REQUIRED": "required", "NONE": "none"}
 def decode_request(peek: Peek) -> ChatRequest:
     """Raises InvalidRequest with the path of the offending field."""
     fields = dict(peek.fields)
-    del fields["model"]
+    fields.pop("model", None)  # it may stand in the URL
     request = ChatRequest(dialect=NAME, model=peek.model, messages=decode_messages(fields.pop("messages")))
     _documents(request, fields)
     for name, (attribute, decode, wanted) in PLAIN.items():

@@ -70,7 +70,10 @@ class _Choice:
         events.append(PartStart(choice=self.index, part=self.number, body=body))
 
     def finish(self) -> Finish:
-        word = finish_word(decode_any(self.reason))
+        try:
+            word = finish_word(decode_any(self.reason))
+        except ValueError:  # not UTF-8
+            word = ""
         reason = FINISH.get(word, "unknown")
         if self.calls and reason in ("stop", "unknown"):
             reason = "tool_use"

@@ -79,7 +79,7 @@ class ChoiceReader:
         if isinstance(value, dict):
             kind = Refusal if not value.get("content") and value.get("refusal") else Text
             number = self._ensure(kind(text=""), "", events)
-            last = events[-1]
+            last = events[-1] if events else None
             if type(last) is Delta and last.part == number and last.logprobs is None:
                 last.logprobs = raw(value)
             else:
