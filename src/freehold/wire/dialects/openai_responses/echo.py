@@ -33,22 +33,35 @@ _FIELDS: dict[str, tuple[tuple[type, ...], Any]] = {
     "user": ((str,), None),
     "tool_choice": ((str, dict), "auto"),
 }
+_NO_REASONING: Members = {"effort": None, "summary": None}
+_DEFAULTS: Members = {
+    "background": False,
+    "previous_response_id": None,
+    "store": False,
+    **{name: default for name, (_, default) in _FIELDS.items()},
+    "tools": [],
+    "text": {"format": {"type": "text"}},
+    "reasoning": _NO_REASONING,
+}
 _TOOL = {"description": None, "parameters": None, "strict": False}
 
 
 def repeated(peek: Peek | None) -> Members:
-    """The fields of a response that do not depend on what the model said."""
-    asked = {} if peek is None else {name: _opened(raw) for name, raw in peek.fields.items() if name != "input"}
-    members: Members = {"background": False, "previous_response_id": None, "store": False}
-    for name, (types, default) in _FIELDS.items():
-        value = asked.get(name)
-        fits = isinstance(value, types) and (type(value) is not bool or bool in types)
-        members[name] = value if fits else default
-    tools = asked.get("tools")
+    """The fields of a response that do not depend on what the model said. The caller does not change the values."""
+    members = dict(_DEFAULTS)
+    given = {} if peek is None else peek.fields
+    for name, (types, _) in _FIELDS.items():
+        if name in given:
+            value = _opened(given[name])
+            if isinstance(value, types) and (type(value) is not bool or bool in types):
+                members[name] = value
+    tools = _opened(given["tools"]) if "tools" in given else None
     members["tools"] = [_tool(tool) for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
-    members["text"] = _text(asked.get("text"))
-    reasoning = asked.get("reasoning")
-    members["reasoning"] = {"effort": None, "summary": None, **(reasoning if isinstance(reasoning, dict) else {})}
+    if "text" in given:
+        members["text"] = _text(_opened(given["text"]))
+    reasoning = _opened(given["reasoning"]) if "reasoning" in given else None
+    if isinstance(reasoning, dict):
+        members["reasoning"] = {**_NO_REASONING, **reasoning}
     return members
 
 

@@ -40,6 +40,7 @@ class _Writer:
         self._finish: Finish | None = None
         self._usage: Usage | None = None
         self._ended = False
+        self._repeated = repeated(options.peek)
 
     def _emit(self, kind: str, members: Members) -> None:
         raise NotImplementedError
@@ -49,9 +50,11 @@ class _Writer:
             self._start = start
             self._usage = start.usage
             self._output = Output(self._options.call_id, start.dialect, self._emit)
-            self._emit("response.created", {"response": self._response("in_progress")})
-            self._emit("response.in_progress", {"response": self._response("in_progress")})
+            self._announce()
         return self._start
+
+    def _announce(self) -> None:
+        """Tell that the response has begun."""
 
     def _write(self, event: Event) -> None:
         if self._ended:
@@ -110,7 +113,7 @@ class _Writer:
             "output": [],
             "service_tier": tier if tier in _TIERS else "default",
             "usage": None,
-            **repeated(options.peek),
+            **self._repeated,
         }
         return response | start.extras if start.dialect == NAME else response
 
@@ -148,6 +151,11 @@ class StreamWriter(_Writer):
 
     def close(self) -> bytes:
         return self.write([End()])
+
+    def _announce(self) -> None:
+        response = self._response("in_progress")
+        self._emit("response.created", {"response": response})
+        self._emit("response.in_progress", {"response": response})
 
     def _emit(self, kind: str, members: Members) -> None:
         event = {"type": kind, "sequence_number": self._number, **members}
