@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from freehold.observe import metrics as module
 from freehold.observe.metrics import CallSeries, Metrics
 
@@ -48,3 +50,16 @@ def test_nor_can_they_grow_the_failed_attempts() -> None:
         metrics.failed_attempt(f"lab/{n}", "upstream_refused")
     assert len(metrics.attempts) == module.MAX_SERIES + 1
     assert metrics.attempts["other", "upstream_refused"] == 100
+
+
+def test_the_text_is_what_a_scraper_reads() -> None:
+    metrics = Metrics()
+    metrics.calls('a"b\\c\nd', "lab/m", "ok").add(3, 4, 5_000_000, 6_000, 70, 800)
+    metrics.failed_attempt("lab/m", "upstream_timeout")
+    families = {family.name: family for family in text_string_to_metric_families(metrics.render().decode())}
+    calls = families["freehold_calls"].samples[0]
+    assert (calls.labels, calls.value) == ({"route": 'a"b\\c\nd', "target": "lab/m", "outcome": "ok"}, 1.0)
+    buckets = [s for s in families["freehold_call_seconds"].samples if s.name.endswith("_bucket")]
+    assert [s.value for s in buckets if s.labels["le"] in ("0.005", "0.01", "+Inf")] == [0.0, 1.0, 1.0]
+    assert families["freehold_failed_attempts"].samples[0].labels == {"target": "lab/m", "reason": "upstream_timeout"}
+    assert families["process_cpu_seconds"].samples[0].value > 0
