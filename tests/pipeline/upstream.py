@@ -29,6 +29,7 @@ class Seen:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
     @property
     def json(self) -> Any:
@@ -108,7 +109,7 @@ class ScriptedUpstream:
         first, *lines = head.decode().split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.seen.append(Seen(first.split()[1], headers, body))
+        self.seen.append(Seen(first.split()[1], headers, body, first.split()[0]))
         act = self.script.popleft() if len(self.script) > 1 else self.script[0]
         return await self._play(act, reader, writer)
 

@@ -8,11 +8,13 @@ from time import monotonic_ns
 from typing import Any
 
 from freehold.base.errors import GatewayError, Unsupported, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout
+from freehold.pipeline import bound
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.runtime import Runtime, Side, Target
 from freehold.store.spool import AttemptLine
 from freehold.upstream.head import complete_head
 from freehold.upstream.reply import Reply
+from freehold.upstream.transport import Body
 from freehold.wire.chat import Failure
 from freehold.wire.dialect import Relay, WriterOptions
 from freehold.wire.translate import Translation
@@ -113,11 +115,13 @@ async def _ask(x: Exchange, rt: Runtime, target: Target) -> Answer:
         x.wait_ns += monotonic_ns() - began
 
 
-def _request(x: Exchange, target: Target, side: Side) -> tuple[bytes, bytes]:
+def _request(x: Exchange, target: Target, side: Side) -> tuple[bytes, Body]:
     """The upstream request as (head, body). Raises Unsupported."""
     dialect = side.dialect
     peek = x.peek
     assert peek is not None
+    if peek.upload is not None:
+        return bound.request(x, target, side, peek.upload)
     path = (side.paths.get(x.kind) or dialect.path(x.kind, peek, target.model)) if x.kind in side.kinds else None
     if path is None:
         raise Unsupported(f"Target {target.label!r} has no {x.kind} endpoint.", param="model")
@@ -159,10 +163,14 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Re
     """Read up to the first bytes worth sending (a stream) or to the end (a whole reply, up to HOLD_BYTES)."""
     assert x.peek is not None
     content_type = reply.header(b"content-type")
-    streams = content_type.startswith(side.dialect.stream_types) if content_type else x.peek.stream
-    relay = x.relay = _relay(x, rt, side, streams)
-    want_stream = x.peek.stream
-    stream_type = x.peek.stream_type or x.dialect.stream_content_type
+    streams = content_type.startswith(side.dialect.stream_types) if content_type else x.peek.stream and not x.peek.opaque
+    relay = x.relay = _relay(x, rt, side, streams, content_type)
+    peek, want_stream = x.peek, x.peek.stream
+    stream_type = peek.stream_type or x.dialect.stream_content_type
+    if peek.opaque:
+        stream_type = content_type or b"application/octet-stream"
+        if peek.upload is not None:
+            x.reply_lines = bound.reply_lines(x, reply)
     ready = b""
     while True:
         chunk = reply.take() or (b"" if reply.complete else await reply.read())
@@ -174,15 +182,17 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Re
             if not relay.done:
                 raise UpstreamBroken(f"Target {target.label!r} ended its reply in the middle.")
             break
-        if want_stream and has_event(ready, stream_type):
+        if want_stream and has_event(ready, stream_type) and not (peek.opaque and reply.complete):
             break
         if not want_stream and len(ready) > HOLD_BYTES:
             break
-    if want_stream:
+    if peek.opaque:
+        kind = stream_type
+    elif want_stream:
         kind = content_type if streams and not x.translated and content_type else stream_type
     else:
         kind = content_type if not streams and not x.translated and content_type else b"application/json"
-    return Answer(reply, ready, kind, want_stream, complete=not chunk)
+    return Answer(reply, ready, kind, streams if peek.opaque else want_stream, complete=not chunk)
 
 
 def has_event(data: bytes, stream_type: bytes) -> bool:
@@ -192,11 +202,15 @@ def has_event(data: bytes, stream_type: bytes) -> bool:
     return data.startswith((b"data:", b"event:")) or b"\ndata:" in data or b"\nevent:" in data
 
 
-def _relay(x: Exchange, rt: Runtime, side: Side, streams: bool) -> Relay:
+def _relay(x: Exchange, rt: Runtime, side: Side, streams: bool, content_type: bytes) -> Relay:
     """`streams`: the upstream's reply is a stream, whatever the client asked for."""
     dialect, peek = side.dialect, x.peek
     assert peek is not None
-    if not x.translated and streams == peek.stream and not peek.stream_type:
+    if peek.upload is not None:
+        relay = bound.relay(x, rt, side, content_type)
+        if relay is not None:
+            return relay
+    if peek.opaque or (not x.translated and streams == peek.stream and not peek.stream_type):
         return dialect.tap(peek, side.quirks, streams, rt.count)
     if x.translated and x.kind == "embeddings":
         return _whole(dialect.embeddings, x.dialect.embeddings, x.embed)

@@ -31,6 +31,7 @@ class Exchange(Struct, eq=False):
     # admit
     principal: Principal | None = None
     peek: Peek | None = None
+    heard: tuple[Dialect, Peek] | None = None  # a passthrough that is a chat of this dialect: its usage can be learned
     route: Route | None = None
     # attempt
     chat: ChatRequest | None = None  # when translating; one of these three, by `kind`
@@ -43,6 +44,7 @@ class Exchange(Struct, eq=False):
     translated: bool = False
     dropped: tuple[str, ...] = ()
     relay: Relay | None = None
+    reply_lines: bytes = b""  # header lines of the upstream's that go on to the client
     upstream_id: str = ""
     wait_ns: int = 0  # spent waiting for upstreams before the commit point
     # deliver

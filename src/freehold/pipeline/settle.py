@@ -9,8 +9,10 @@ from freehold.pipeline.runtime import Runtime
 from freehold.policy.pricing import cost_nusd
 from freehold.store.spool import LedgerLine
 from freehold.wire.chat import Usage
+from freehold.wire.dialect import BOUND
 
 _NOTHING = Usage()
+_UNMETERED = BOUND | {"count_tokens"}  # no usage of their own, or none that could be estimated
 
 
 def close(x: Exchange, rt: Runtime) -> None:
@@ -44,14 +46,14 @@ def record(x: Exchange, rt: Runtime) -> None:
     if x.commit_ns:
         line.first_us = (committed - x.arrived_ns) // 1000
     if usage is not _NOTHING:
-        _tokens(usage, line)
+        note_usage(usage, line)
     _who_and_where(x, line)
     _price(x, usage, line)
     rt.spool.append(line)
     _measure(x, rt, line)
 
 
-def _tokens(usage: Usage, line: LedgerLine) -> None:
+def note_usage(usage: Usage, line: LedgerLine) -> None:
     line.input = usage.input
     line.output = usage.output
     line.service_tier = usage.service_tier
@@ -63,6 +65,8 @@ def _tokens(usage: Usage, line: LedgerLine) -> None:
     line.audio_in = usage.audio_in
     line.audio_out = usage.audio_out
     line.web_searches = usage.web_searches
+    line.seconds = usage.seconds
+    line.characters = usage.characters
 
 
 def _who_and_where(x: Exchange, line: LedgerLine) -> None:
@@ -89,7 +93,7 @@ def _usage(x: Exchange, rt: Runtime) -> Usage:
     reported = relay.usage if relay is not None else None
     if reported is not None and (relay is None or relay.done) and not reported.estimated:
         return reported
-    if not x.sent or x.target is None or x.peek is None or x.kind == "count_tokens":
+    if not x.sent or x.target is None or x.peek is None or x.kind in _UNMETERED:
         return _NOTHING
     produced = relay.produced() if relay is not None else 0
     if reported is None:
@@ -105,8 +109,10 @@ def _price(x: Exchange, usage: Usage, line: LedgerLine) -> None:
     if x.target is None or x.kind == "count_tokens":
         return
     price = x.target.price
-    if price is None:
+    if price is None or (x.kind in BOUND and usage is _NOTHING):
         return
+    if (usage.seconds or usage.characters) and not usage.input:
+        return  # billed by time or length, which the price table does not know
     line.price_source = price.name
     if usage is _NOTHING:  # refused before any work was done
         line.cost_nusd = x.cost_nusd = 0
