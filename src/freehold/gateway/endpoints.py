@@ -10,7 +10,7 @@ from msgspec import structs
 
 from freehold.base.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from freehold.base.ids import new_call_id
-from freehold.gateway import pages
+from freehold.gateway import pages, websocket
 from freehold.gateway.request import Request
 from freehold.pipeline import admit
 from freehold.pipeline.exchange import Exchange
@@ -143,6 +143,12 @@ class Gateway:
         if not opens:
             asked = structs.replace(asked, content_type=request.headers.get(b"content-type", b""))
         x = Exchange(dialect, kind, request.headers, request.body, request.arrived_ns, home, asked)
+        if kind == "realtime":
+            try:
+                x.upgrade = websocket.acceptance(request)
+            except GatewayError as error:
+                self._send_error(request, error, out)
+                return
         request.body = b""  # the exchange lets go of it as soon as it can
         await serve(x, self.runtime, out)
 

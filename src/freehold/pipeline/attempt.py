@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from time import monotonic_ns
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from freehold.base.errors import GatewayError, Unsupported, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout
 from freehold.pipeline import bound
@@ -28,18 +29,29 @@ _BACKOFF_S = 0.1
 class Answer:
     """A target's reply that began well. `ready` are the first bytes for the client; `complete`: there are no more."""
 
-    __slots__ = ("complete", "content_type", "ready", "reply", "sse")
+    __slots__ = ("complete", "content_type", "ready", "reply", "sse", "status")
 
     def __init__(self, reply: Reply, ready: bytes, content_type: bytes, sse: bool, complete: bool) -> None:
         self.reply = reply
+        self.status = reply.status
         self.ready = ready
         self.content_type = content_type
         self.sse = sse  # to the client
         self.complete = complete
 
 
-async def first_event(x: Exchange, rt: Runtime) -> Answer:
-    """Raises the last target's UpstreamError, or Unsupported if no target could carry the request."""
+class Began(Protocol):
+    status: int
+
+
+B = TypeVar("B", bound=Began)
+
+
+async def first_event(x: Exchange, rt: Runtime, ask: Callable[[Exchange, Runtime, Target], Awaitable[B]]) -> B:
+    """What `ask` (`one_try`, but for calls of a form of their own) got from the first target that began well.
+
+    Raises the last target's UpstreamError, or Unsupported if no target could carry the request.
+    """
     assert x.route is not None
     targets = x.route.targets
     last: GatewayError | None = None
@@ -49,7 +61,7 @@ async def first_event(x: Exchange, rt: Runtime) -> Answer:
                 await asyncio.sleep(_BACKOFF_S * 2**again * random.uniform(0.5, 1.0))
             began = monotonic_ns()
             try:
-                answer = await _ask(x, rt, target)
+                answer = await ask(x, rt, target)
             except Unsupported as error:
                 last = last if isinstance(last, UpstreamError) else error
                 break
@@ -61,7 +73,7 @@ async def first_event(x: Exchange, rt: Runtime) -> Answer:
                 if not may_retry_here(error, another=position + 1 < len(targets)):
                     break
             else:
-                x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1000, answer.reply.status))
+                x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1000, answer.status))
                 return answer
     assert last is not None
     raise last
@@ -91,7 +103,7 @@ def _note_failure(x: Exchange, rt: Runtime, target: Target, began: int, error: U
     x.sent = x.sent and not isinstance(error, UpstreamRefused)
 
 
-async def _ask(x: Exchange, rt: Runtime, target: Target) -> Answer:
+async def one_try(x: Exchange, rt: Runtime, target: Target) -> Answer:
     """One try at one target."""
     provider = target.provider
     x.target = target

@@ -8,13 +8,11 @@ once. Not covered: batches whose output nobody fetches through this gateway, and
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 
 from freehold.pipeline import settle
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.runtime import Runtime
-from freehold.store.spool import LedgerLine
 from freehold.wire.dialects.openai_chat.media_tap import BatchItem
 
 _MAX_SEEN = 200_000  # ids of lines written, some 20 MB; then the oldest half is forgotten
@@ -34,36 +32,12 @@ def teller(x: Exchange, rt: Runtime) -> Callable[[BatchItem], None]:
             for old in list(_seen)[: _MAX_SEEN // 2]:
                 del _seen[old]
         _seen[line_id] = None
-        rt.spool.append(_line(x, line_id, item))
+        settle.record_part(
+            x, rt, line_id, kind="batch", usage=item.usage, model=item.model or "?", status=item.status, client_id=item.custom_id
+        )
 
     return tell
 
 
 def _line_id(*parts: str) -> str:
     return "call_b" + hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:40]
-
-
-def _line(x: Exchange, line_id: str, item: BatchItem) -> LedgerLine:
-    assert x.principal is not None and x.target is not None
-    provider = x.target.provider
-    line = LedgerLine(
-        call_id=line_id,
-        ended_ms=time.time_ns() // 1_000_000,
-        kind="batch",
-        dialect=x.dialect.name,
-        workspace=x.principal.workspace,
-        key_id=x.principal.key_id,
-        key=x.principal.name,
-        route=f"{provider.name}/*",
-        provider=provider.name,
-        model=item.model[:256],
-        answered_by=item.model[:256],
-        zone=provider.zone,
-        status=item.status,
-        outcome="ok" if item.status < 400 else "upstream_error",
-        client_id=item.custom_id[:128],
-    )
-    if item.usage is not None:
-        settle.note_usage(item.usage, line)
-    # Batches have prices of their own, which the table does not know: the cost stays unknown rather than wrong.
-    return line

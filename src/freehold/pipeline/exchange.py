@@ -27,6 +27,7 @@ class Exchange(Struct, eq=False):
     arrived_ns: int  # monotonic
     home: str = ""  # provider that a bare model name means under /openai and /anthropic
     asked: Asked = NOTHING_ASKED  # what the URL says
+    upgrade: bytes = b""  # header lines that accept a WebSocket
     call_id: str = field(default_factory=new_call_id)
     # admit
     principal: Principal | None = None

@@ -12,7 +12,7 @@ from freehold.wire.chat import Usage
 from freehold.wire.dialect import BOUND
 
 _NOTHING = Usage()
-_UNMETERED = BOUND | {"count_tokens"}  # no usage of their own, or none that could be estimated
+_UNMETERED = BOUND | {"count_tokens", "realtime"}  # no usage of their own, or none that could be estimated
 
 
 def close(x: Exchange, rt: Runtime) -> None:
@@ -51,6 +51,52 @@ def record(x: Exchange, rt: Runtime) -> None:
     _price(x, usage, line)
     rt.spool.append(line)
     _measure(x, rt, line)
+
+
+def record_part(
+    x: Exchange,
+    rt: Runtime,
+    line_id: str,
+    *,
+    kind: str,
+    usage: Usage | None,
+    model: str = "",
+    status: int = 200,
+    finish: str = "",
+    client_id: str = "",
+) -> None:
+    """A ledger line of its own for a part of a call: a response in a session, a request in a batch.
+
+    `model`: the one that answered, where it is not the target's. Its price is then not known: batches have their own.
+    """
+    assert x.principal is not None and x.target is not None
+    target = x.target
+    line = LedgerLine(
+        call_id=line_id,
+        ended_ms=time.time_ns() // 1_000_000,
+        kind=kind,
+        dialect=x.dialect.name,
+        workspace=x.principal.workspace,
+        key_id=x.principal.key_id,
+        key=x.principal.name,
+        route=x.route.name if x.route is not None else "",
+        provider=target.provider.name,
+        model=(model or target.model)[:256],
+        answered_by=model[:256],
+        zone=target.provider.zone,
+        status=status,
+        outcome="ok" if status < 400 else "upstream_error",
+        finish=finish[:64],
+        client_id=client_id[:128],
+    )
+    if usage is not None:
+        note_usage(usage, line)
+        if not model and target.price is not None:
+            line.price_source = target.price.name
+            line.cost_nusd = cost_nusd(target.price.rates_at(line.ended_ms / 1000), usage)
+    rt.spool.append(line)
+    series = rt.metrics.calls(line.route, target.label, line.outcome)
+    series.add(line.input, line.output, line.cost_nusd or 0, 0, 0, None)
 
 
 def note_usage(usage: Usage, line: LedgerLine) -> None:

@@ -15,6 +15,7 @@ from freehold.upstream.connection import ASKED, CLOSED, HEAD, IDLE, Connection
 from freehold.upstream.dial import Dialer
 from freehold.upstream.reply import Reply
 from freehold.upstream.sandbox import answer
+from freehold.upstream.socket import Socket
 from freehold.upstream.transport import Body, Origin, Timeouts
 
 # Below the 60 s of AWS load balancers and nginx's 75 s: closing first is cheaper than losing the race against their closing.
@@ -128,6 +129,13 @@ class Pool:
         else:
             return reply
         return await self._send_again(self._bucket(origin), head, body, timeouts)
+
+    async def socket(self, origin: Origin) -> Socket:
+        """A connection of its own, outside the pool, for what is not HTTP. Raises UpstreamUnreachable; its user closes it."""
+        if self._closed:
+            raise UpstreamTimeout("the gateway is shutting down")
+        loop = asyncio.get_running_loop()
+        return await self._dialer.connect(origin, lambda: Socket(loop))
 
     async def close(self) -> None:
         """Close every connection, the busy ones too, and refuse further calls."""

@@ -6,7 +6,9 @@ form with files in it (wire/multipart.py), or not opened at all (files, batches)
 
 from __future__ import annotations
 
-from msgspec import Raw, json
+from urllib.parse import parse_qsl, urlencode
+
+from msgspec import Raw, json, structs
 
 from freehold.base.errors import InvalidRequest
 from freehold.wire import fields, multipart
@@ -32,6 +34,7 @@ PATHS: tuple[ClientPath, ...] = (
     ClientPath("/v1/batches", "batches", method="GET"),
     ClientPath("/v1/batches/{id}", "batches", method="GET"),
     ClientPath("/v1/batches/{id}/cancel", "batches"),
+    ClientPath("/v1/realtime", "realtime", method="GET"),
 )
 KINDS: frozenset[Kind] = frozenset(client.kind for client in PATHS)
 DEFAULT_MODERATION = "omni-moderation-latest"  # what OpenAI takes where a request names no model
@@ -56,6 +59,8 @@ def peek(body: bytes, kind: Kind, asked: Asked) -> Peek:
         return Peek(
             kind, {}, asked.model, streams, None, True, path=_path(asked), upload=Upload(asked.content_type, body), opaque=True
         )
+    if kind == "realtime":
+        return _peek_session(kind, asked)
     if multipart.is_form(asked.content_type):
         return _peek_form(body, kind, asked)
     if kind == "transcriptions" or asked.path == "/v1/images/variations":
@@ -71,6 +76,17 @@ def peek(body: bytes, kind: Kind, asked: Asked) -> Peek:
     # Audio is given on as it comes, asked for as a stream or not: it is a stream by nature.
     streams = kind == "speech" or (stream is not None and peeking.stream_of(stream))
     return Peek(kind, members, model, streams, None, True, path=_path(asked), opaque=True)
+
+
+def _peek_session(kind: Kind, asked: Asked) -> Peek:
+    """A realtime session names its model in the query."""
+    pairs = parse_qsl(asked.raw_query, keep_blank_values=True)
+    models = [value for name, value in pairs if name == "model"]
+    if len(models) != 1 or not models[0]:
+        raise InvalidRequest("name the model to ask in the query, once: /v1/realtime?model=...", param="model")
+    others = urlencode([pair for pair in pairs if pair[0] != "model"])
+    path = _path(structs.replace(asked, raw_query=others))
+    return Peek(kind, {}, models[0], True, None, True, path=path, opaque=True)
 
 
 def _peek_form(body: bytes, kind: Kind, asked: Asked) -> Peek:
