@@ -40,3 +40,9 @@ def test_names_that_clients_invent_cannot_grow_the_series() -> None:
         metrics.calls(f"lab/{n}", "t", "ok").calls += 1
     assert len(metrics.series) == module.MAX_SERIES + 1
     assert metrics.series["other", "other", "ok"].calls == 100
+
+
+def test_a_part_of_a_call_adds_its_tokens_and_is_no_call() -> None:
+    series = CallSeries()
+    series.add_tokens(3, 2, 7)
+    assert (series.calls, series.input, series.output, series.cost_nusd, series.latency.total) == (0, 3, 2, 7, 0)

@@ -55,6 +55,16 @@ async def test_two_providers_need_a_name(gateway: RunningGateway) -> None:
     assert not one.seen
 
 
+async def test_anthropics_files_do_not_end_up_elsewhere(gateway: RunningGateway) -> None:
+    lab = await gateway.upstream("lab")
+    claude = await gateway.upstream("claude", "anthropic")
+    got = await gateway.call("/v1/files?beta=true", FORM, headers={**TYPE, "anthropic-version": "2023-06-01"})
+    assert got.status == 400 and "/passthrough/anthropic/v1/" in got.json["error"]["message"]
+    got = await gateway.call("/claude/v1/files", FORM, headers=TYPE)
+    assert got.status == 400 and "/passthrough/claude/" in got.json["error"]["message"]
+    assert not lab.seen and not claude.seen
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -240,6 +250,22 @@ async def test_no_path_leads_elsewhere(gateway: RunningGateway, path: str) -> No
     got = await gateway.call(f"/passthrough/lab{path}", method="GET")
     assert got.status == 400, got.body
     assert not lab.seen
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/passthrough/lab/x?a=%23#b", {}), ("/v1/files?a#b", {}), ("/v1/files", {"content-type": "text/pl\xe4in"})],
+)
+async def test_what_can_not_be_sent_is_the_clients_mistake(gateway: RunningGateway, path: str, headers: dict[str, str]) -> None:
+    lab = await gateway.upstream("lab")
+    assert (await gateway.call(path, b"x", headers=headers)).status == 400
+    assert not lab.seen
+
+
+async def test_a_compressed_body_passes_through_as_it_is(gateway: RunningGateway) -> None:
+    lab = await gateway.upstream("lab")
+    await gateway.call("/passthrough/lab/x", b"\x1f\x8b", headers={"content-encoding": "gzip"})
+    assert (lab.seen[0].body, lab.seen[0].headers["content-encoding"]) == (b"\x1f\x8b", "gzip")
 
 
 async def test_an_unknown_provider_or_no_path_is_not_found(gateway: RunningGateway) -> None:

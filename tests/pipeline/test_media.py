@@ -125,6 +125,15 @@ async def test_a_form_keeps_its_file_and_gets_the_targets_model(gateway: Running
     assert (line.kind, line.seconds, line.input, line.cost_nusd, line.estimated) == ("transcriptions", 7.0, 0, None, False)
 
 
+async def test_what_is_not_billed_by_text_has_no_cost(gateway: RunningGateway) -> None:
+    lab = await gateway.upstream("lab", price=PriceConfig(input=5, output=40))
+    lab.acts(Act(pieces=[b'{"text":"hello"}']))
+    await gateway.call("/v1/audio/translations", form(prompt="some words"), headers=TYPE)
+    lab.acts(Act(pieces=[b'{"created":1,"data":[]}']))
+    await gateway.call(IMAGES, {"model": "lab/dall-e-2", "prompt": "some words"})
+    assert [(line.cost_nusd, line.estimated) for line in gateway.ledger] == [(None, True), (None, True)]
+
+
 async def test_a_form_can_go_to_another_target(gateway: RunningGateway) -> None:
     a, b = await gateway.upstream("a"), await gateway.upstream("b")
     gateway.route("ears", "a/one", "b/a-longer-name")

@@ -136,7 +136,7 @@ class Gateway:
             if endpoint is None:
                 self._page(request, out)
                 return
-        if request.headers.get(b"content-encoding", b"identity") != b"identity":
+        if request.headers.get(b"content-encoding", b"identity") != b"identity" and endpoint.kind != "passthrough":
             self._send_error(request, InvalidRequest("Compressed request bodies are not accepted; send the JSON plain."), out)
             return
         dialect, kind, home, asked, opens = endpoint

@@ -18,7 +18,7 @@ from freehold.pipeline.runtime import Provider, Route, Runtime, Side, Snapshot, 
 from freehold.upstream.head import bodyless_head, complete_head
 from freehold.upstream.reply import Reply
 from freehold.upstream.transport import Pieces
-from freehold.wire.dialect import Asked, ClientPath, Dialect, Peek, Relay
+from freehold.wire.dialect import BOUND, Asked, ClientPath, Dialect, Peek, Relay
 from freehold.wire.dialects.openai_chat.media_tap import BatchTap, BesideTap, PassTap
 from freehold.wire.multipart import Upload
 
@@ -56,8 +56,6 @@ def opened(x: Exchange, rt: Runtime) -> tuple[Peek, Route]:
     """The call's peek and route. Raises NotFound, InvalidRequest."""
     provider = _provider(x, rt.snapshot)
     name = f"{provider.name}/*"
-    if not _HEADER_VALUE.fullmatch(x.asked.content_type):
-        raise InvalidRequest("the header content-type may hold printable ASCII only")
     asked = x.asked = structs.replace(x.asked, model=name)
     if x.kind != "passthrough":
         return x.dialect.peek(x.body, x.kind, asked), rt.snapshot.route(name)
@@ -87,6 +85,9 @@ def _provider(x: Exchange, snapshot: Snapshot) -> Provider:
     assert x.principal is not None
     allows = x.principal.access.allows
     name = x.home or x.headers.get(PROVIDER_HEADER, b"").decode("ascii", "replace")
+    if x.kind != "passthrough" and b"anthropic-version" in x.headers:
+        # Its path is the same, and its files must not end up at another provider.
+        raise InvalidRequest(f"{x.kind.capitalize()} of Anthropic's API are reached below /passthrough/anthropic/v1/.")
     found = snapshot.providers.get(name)
     if found is not None:
         return found
@@ -158,7 +159,8 @@ def request(x: Exchange, target: Target, side: Side, upload: Upload) -> tuple[by
     """The upstream request as (head, body) for a body that is passed on as it came. Raises Unsupported."""
     assert x.peek is not None
     if x.kind != "passthrough" and (x.kind not in side.kinds or side.dialect.name != x.dialect.name):
-        raise Unsupported(f"Target {target.label!r} has no {x.kind} endpoint.", param="model")
+        hint = f" Its own API is below /passthrough/{target.provider.name}/." if x.kind in BOUND else ""
+        raise Unsupported(f"Target {target.label!r} has no {x.kind} endpoint of OpenAI's API.{hint}", param="model")
     if x.kind == "passthrough" and "{" in side.prefix:
         raise Unsupported(f"The base URL of {target.provider.name!r} differs by model: nothing can be passed through below it.")
     path = x.peek.path
@@ -166,7 +168,10 @@ def request(x: Exchange, target: Target, side: Side, upload: Upload) -> tuple[by
     method = x.asked.method
     bodyless = not body.size and method in _BODYLESS
     in_line = target.request_target(side, path)
-    head = side.head(in_line, method, "" if bodyless else upload.content_type.decode() or "application/octet-stream")
+    try:
+        head = side.head(in_line, method, "" if bodyless else upload.content_type.decode() or "application/octet-stream")
+    except ValueError:
+        raise InvalidRequest("the query may not hold '#', and the header content-type only printable ASCII") from None
     forwarded = _forwarded(x, side, head)
     if side.credential is not None:
         forwarded += side.credential.lines(method, side.origin.authority, in_line, bytes(body))

@@ -13,6 +13,7 @@ from freehold.wire.dialect import BOUND
 
 _NOTHING = Usage()
 _UNMETERED = BOUND | {"count_tokens", "realtime"}  # no usage of their own, or none that could be estimated
+_NOT_TEXT = frozenset(("images", "speech", "transcriptions"))  # counting their text tells nothing of their cost
 
 
 def close(x: Exchange, rt: Runtime) -> None:
@@ -96,7 +97,7 @@ def record_part(
             line.cost_nusd = cost_nusd(target.price.rates_at(line.ended_ms / 1000), usage)
     rt.spool.append(line)
     series = rt.metrics.calls(line.route, target.label, line.outcome)
-    series.add(line.input, line.output, line.cost_nusd or 0, 0, 0, None)
+    series.add_tokens(line.input, line.output, line.cost_nusd or 0)
 
 
 def note_usage(usage: Usage, line: LedgerLine) -> None:
@@ -157,8 +158,8 @@ def _price(x: Exchange, usage: Usage, line: LedgerLine) -> None:
     price = x.target.price
     if price is None or (x.kind in BOUND and usage is _NOTHING):
         return
-    if (usage.seconds or usage.characters) and not usage.input:
-        return  # billed by time or length, which the price table does not know
+    if (usage.seconds and not usage.input) or (usage.estimated and x.kind in _NOT_TEXT):
+        return  # billed by time, length or picture, which the price table does not know
     line.price_source = price.name
     if usage is _NOTHING:  # refused before any work was done
         line.cost_nusd = x.cost_nusd = 0

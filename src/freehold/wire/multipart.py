@@ -89,7 +89,7 @@ def read_form(content_type: bytes, body: bytes, wanted: frozenset[str]) -> Form:
 
 def boundary_of(content_type: bytes) -> bytes:
     """Raises InvalidRequest where the header has none, or more than one."""
-    match = _BOUNDARY.fullmatch(content_type)
+    match = _BOUNDARY.fullmatch(content_type) if content_type.isascii() else None
     boundary = (match[1] or match[2]) if match is not None else b""
     if not _BOUNDARY_CHARS.fullmatch(boundary):
         raise InvalidRequest("the header content-type must be multipart/form-data with one boundary of 1 to 70 characters")
