@@ -97,12 +97,18 @@ async def test_every_operation_goes_to_its_own_path(gateway: RunningGateway, met
         ("GET", "/v1/files/a/b", 404),
         ("GET", "/v1/chat/completions", 405),
         ("GET", "/lab/v1/chat/completions", 404),
+        ("GET", "/v1" * 2000, 404),
     ],
 )
 async def test_other_paths_and_methods_are_refused(gateway: RunningGateway, method: str, path: str, status: int) -> None:
     lab = await gateway.upstream("lab")
     assert (await gateway.call(path, method=method)).status == status
     assert not lab.seen
+
+
+async def test_the_methods_of_a_path_are_named(gateway: RunningGateway) -> None:
+    got = await gateway.call("/v1/files/file-1", method="PUT")
+    assert "use DELETE or GET" in got.json["error"]["message"]
 
 
 async def test_a_key_for_some_models_has_no_files(gateway: RunningGateway) -> None:
@@ -314,6 +320,8 @@ async def test_the_providers_own_parameters_stay(gateway: RunningGateway) -> Non
     lab = await gateway.upstream("lab", query={"api-version": "2025"})
     await gateway.call(f"/passthrough/lab/x?api-version=1&key={KEY}&q=2", method="GET")
     assert lab.seen[0].path == "/v1/x?q=2&api-version=2025"
+    await gateway.call("/v1/files?limit=1&api-version=1", method="GET")
+    assert lab.seen[1].path == "/v1/files?limit=1&api-version=2025"
 
 
 async def test_a_base_url_that_differs_by_model_can_not_be_passed_below(gateway: RunningGateway) -> None:

@@ -181,6 +181,12 @@ async def test_a_clients_mistake_is_told_in_openais_form(
     assert not lab.seen
 
 
+async def test_a_query_stays_here(gateway: RunningGateway) -> None:
+    lab = await gateway.upstream("lab")
+    await gateway.call(f"{IMAGES}?api-version=1#a", {"model": "lab/dall-e-2", "prompt": "x"})
+    assert lab.seen[0].path == IMAGES
+
+
 async def test_a_key_is_held_to_its_models(gateway: RunningGateway) -> None:
     lab = await gateway.upstream("lab")
     gateway.config.keys[0].models = ["lab/tts-1"]

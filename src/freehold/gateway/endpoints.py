@@ -84,6 +84,9 @@ class _Paths:
 
     def find(self, method: str, path: str, query: bytes) -> Endpoint | None:
         """The endpoint with what the URL says filled in."""
+        return self._listed(method, path, query) or self._elsewhere(method, path, query)
+
+    def _listed(self, method: str, path: str, query: bytes) -> Endpoint | None:
         found = self._fixed.get(method, {}).get(path)
         if found is not None:
             return found if found.opens else found._replace(asked=structs.replace(found.asked, raw_query=query.decode("latin-1")))
@@ -97,7 +100,7 @@ class _Paths:
                     pairs = dict(parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True))
                     filled = Asked(unquote(match[1]), asked.stream, pairs, asked.path)
                 return endpoint._replace(asked=filled)
-        return self._elsewhere(method, path, query)
+        return None
 
     def _elsewhere(self, method: str, path: str, query: bytes) -> Endpoint | None:
         """Below a provider's name: what is bound to a provider, and everything that its API has."""
@@ -108,11 +111,11 @@ class _Paths:
         name, slash, rest = path[1:].partition("/")
         if name == "passthrough" or not rest.startswith("v1/"):
             return None
-        found = self.find(method, slash + rest, query)
+        found = self._listed(method, slash + rest, query)
         return found._replace(home=unquote(name)) if found is not None and found.kind in BOUND and not found.home else None
 
     def methods(self, path: str) -> list[str]:
-        return [method for method in self._fixed if self.find(method, path, b"") is not None]
+        return sorted(m for m in {*self._fixed, *self._patterns} if self.find(m, path, b"") is not None)
 
     def known(self) -> list[str]:
         """The paths to name to someone who asked for another."""

@@ -56,14 +56,14 @@ def opened(x: Exchange, rt: Runtime) -> tuple[Peek, Route]:
     """The call's peek and route. Raises NotFound, InvalidRequest."""
     provider = _provider(x, rt.snapshot)
     name = f"{provider.name}/*"
-    asked = x.asked = structs.replace(x.asked, model=name)
+    side = provider.main if x.kind == "passthrough" else provider.side(x.dialect, x.kind)
+    query = _query(x.asked.raw_query, side.query)
+    asked = x.asked = structs.replace(x.asked, model=name, raw_query=query)
     if x.kind != "passthrough":
         return x.dialect.peek(x.body, x.kind, asked), rt.snapshot.route(name)
-    side = provider.main
     x.dialect = side.dialect
     path = _below(asked.path)
     x.heard = _listen(provider, side.prefix + path, x.body, asked)
-    query = _query(asked.raw_query, side.query)
     peek = Peek(
         x.kind,
         {},

@@ -45,10 +45,13 @@ _decode_str = json.Decoder(str).decode
 _encode = json.Encoder().encode
 
 
-def _path(asked: Asked) -> str:
-    """The upstream's, below its base URL."""
-    below = asked.path.removeprefix("/v1").replace("{id}", asked.id)
-    return f"{below}?{asked.raw_query}" if asked.raw_query else below
+def _below(asked: Asked) -> str:
+    """The upstream's path, below its base URL. Queries mean nothing there, but where a call has no body."""
+    return asked.path.removeprefix("/v1").replace("{id}", asked.id)
+
+
+def _with_query(asked: Asked) -> str:
+    return f"{_below(asked)}?{asked.raw_query}" if asked.raw_query else _below(asked)
 
 
 def peek(body: bytes, kind: Kind, asked: Asked) -> Peek:
@@ -57,7 +60,15 @@ def peek(body: bytes, kind: Kind, asked: Asked) -> Peek:
         # Content may be large, and is given on as it comes; the rest are short JSON documents.
         streams = asked.path.endswith("/content")
         return Peek(
-            kind, {}, asked.model, streams, None, True, path=_path(asked), upload=Upload(asked.content_type, body), opaque=True
+            kind,
+            {},
+            asked.model,
+            streams,
+            None,
+            True,
+            path=_with_query(asked),
+            upload=Upload(asked.content_type, body),
+            opaque=True,
         )
     if kind == "realtime":
         return _peek_session(kind, asked)
@@ -75,7 +86,7 @@ def peek(body: bytes, kind: Kind, asked: Asked) -> Peek:
     stream = members.get("stream")
     # Audio is given on as it comes, asked for as a stream or not: it is a stream by nature.
     streams = kind == "speech" or (stream is not None and peeking.stream_of(stream))
-    return Peek(kind, members, model, streams, None, True, path=_path(asked), opaque=True)
+    return Peek(kind, members, model, streams, None, True, path=_below(asked), opaque=True)
 
 
 def _peek_session(kind: Kind, asked: Asked) -> Peek:
@@ -85,7 +96,7 @@ def _peek_session(kind: Kind, asked: Asked) -> Peek:
     if len(models) != 1 or not models[0]:
         raise InvalidRequest("name the model to ask in the query, once: /v1/realtime?model=...", param="model")
     others = urlencode([pair for pair in pairs if pair[0] != "model"])
-    path = _path(structs.replace(asked, raw_query=others))
+    path = _with_query(structs.replace(asked, raw_query=others))
     return Peek(kind, {}, models[0], True, None, True, path=path, opaque=True)
 
 
@@ -99,7 +110,7 @@ def _peek_form(body: bytes, kind: Kind, asked: Asked) -> Peek:
         raise InvalidRequest(f"'stream' must be true or false, not {stream[:20]!r}", param="stream")
     kept = {name: Raw(_encode(text)) for name, text in form.texts.items()}
     upload = Upload(asked.content_type, body, form.spans["model"])
-    return Peek(kind, kept, model, stream == "true", None, True, path=_path(asked), upload=upload, opaque=True)
+    return Peek(kind, kept, model, stream == "true", None, True, path=_below(asked), upload=upload, opaque=True)
 
 
 def is_text(opened: Peek) -> bool:
