@@ -328,3 +328,23 @@ async def test_a_base_url_that_differs_by_model_can_not_be_passed_below(gateway:
     gateway.config.providers["az"] = ProviderConfig(dialect="openai_chat", base_url="http://127.0.0.1:1/{model}", api_key="k")
     gateway.reload()
     assert (await gateway.call("/passthrough/az/x", method="GET")).status == 400
+
+
+@needs_traffic
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+async def test_recorded_chats_of_other_apis_tell_their_usage(gateway: RunningGateway, dialect: str) -> None:
+    lab = await gateway.upstream("lab", dialect)
+    told = passed = 0
+    chats = [one for one in exchanges(None, dialect) if "/messages" in one.url or "enerateContent" in one.url]
+    for one in [one for one in chats if one.status == 200 and one.request][:60]:
+        path = "/" + one.url.split("/", 3)[3]
+        path = path.removeprefix("/v1beta") if dialect == "gemini" else path
+        lab.acts(Act(pieces=[one.response], content_type=one.served_type))
+        got = await gateway.call(
+            f"/passthrough/lab{path}", json.encode(one.request), headers={"content-type": "application/json"}
+        )
+        assert got.body == one.response, one.id
+        assert lab.seen[-1].json == one.request
+        passed += 1
+        told += bool(gateway.ledger[-1].input)
+    assert passed >= 20 and told >= passed * 0.9, (passed, told)

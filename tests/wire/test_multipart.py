@@ -79,6 +79,20 @@ def test_a_form_that_can_be_read_in_two_ways_is_refused(body: bytes) -> None:
         read_form(TYPE, body, WANTED)
 
 
+@given(st.data())
+def test_a_mutated_form_is_read_or_refused_and_never_anything_else(data: st.DataObject) -> None:
+    body = bytearray(form(FILE, part("model", b"m"), part("stream", b"true")))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(body) - 1))
+        body[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    try:
+        read = read_form(TYPE, bytes(body), WANTED)
+    except InvalidRequest:
+        return
+    for name, (start, end) in read.spans.items():
+        assert body[start:end].decode() == read.texts[name]
+
+
 @pytest.mark.parametrize("size", [0, 1, 7, 20, 50, 90])
 def test_a_cut_form_is_refused(size: int) -> None:
     with pytest.raises(InvalidRequest):

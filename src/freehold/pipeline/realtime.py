@@ -25,7 +25,8 @@ from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.output import Output
 from freehold.pipeline.runtime import Runtime, Target
 from freehold.upstream.head import bodyless_head
-from freehold.upstream.socket import Socket
+from freehold.upstream.socket import Answered, Socket
+from freehold.upstream.transport import Origin
 from freehold.wire.dialects.openai_chat.media_tap import usage_of
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # providers take 15 MiB of audio in one message
@@ -85,7 +86,8 @@ async def _open(x: Exchange, rt: Runtime, target: Target) -> Opened:
     try:
         socket, answered = await task
     except BaseException:
-        task.cancel()
+        if not task.cancel() and not task.cancelled() and task.exception() is None:
+            task.result()[0].close()  # it opened in the moment in which the client left
         raise
     finally:
         x.wait_ns += monotonic_ns() - began
@@ -98,7 +100,7 @@ async def _open(x: Exchange, rt: Runtime, target: Target) -> Opened:
     return Opened(socket)
 
 
-async def _dial(rt: Runtime, origin: Any, head: bytes, forwarded: bytes, target: Target) -> Any:
+async def _dial(rt: Runtime, origin: Origin, head: bytes, forwarded: bytes, target: Target) -> tuple[Socket, Answered]:
     timeouts = target.provider.timeouts
     socket: Socket | None = None
     try:
