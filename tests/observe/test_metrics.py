@@ -63,3 +63,9 @@ def test_the_text_is_what_a_scraper_reads() -> None:
     assert [s.value for s in buckets if s.labels["le"] in ("0.005", "0.01", "+Inf")] == [0.0, 1.0, 1.0]
     assert families["freehold_failed_attempts"].samples[0].labels == {"target": "lab/m", "reason": "upstream_timeout"}
     assert families["process_cpu_seconds"].samples[0].value > 0
+
+
+def test_a_part_of_a_call_adds_its_tokens_and_is_no_call() -> None:
+    series = CallSeries()
+    series.add_tokens(3, 2, 7)
+    assert (series.calls, series.input, series.output, series.cost_nusd, series.latency.total) == (0, 3, 2, 7, 0)

@@ -30,6 +30,7 @@ class Seen:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
     @property
     def json(self) -> Any:
@@ -114,7 +115,7 @@ class ScriptedUpstream:
         first, *lines = head.decode().split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.seen.append(Seen(first.split()[1], headers, body))
+        self.seen.append(Seen(first.split()[1], headers, body, first.split()[0]))
         if self.choose is not None:
             act = self.choose(self.seen[-1])
         else:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from io import BytesIO
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
@@ -53,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_linger_until",
         "_paused",
         "_reading",
+        "_receive",
         "_reply",
         "_request",
         "_state",
@@ -80,6 +82,7 @@ class Connection(asyncio.Protocol):
         self._reply: Reply | None = None
         self._task: Call | None = None
         self._reading = True
+        self._receive: Callable[[bytes], None] | None = None  # after HTTP was left
         self._paused = False
         self._unsent = 0  # bytes in the write buffer when the client was last seen to take some
         self._linger_until = 0.0
@@ -110,7 +113,10 @@ class Connection(asyncio.Protocol):
         elif state == _BODY:
             self._take_body(data, 0)
         elif state == _CALL:
-            self._hold(data)
+            if self._receive is not None:
+                self._receive(data)
+            else:
+                self._hold(data)
         elif state == _LINGER:
             self._discard(len(data))
 
@@ -234,6 +240,23 @@ class Connection(asyncio.Protocol):
         if len(self._held) > _PIPELINE_BYTES and self._reading:
             self._reading = False
             self.transport.pause_reading()
+
+    def switch(self, receive: Callable[[bytes], None]) -> None:
+        """The call under way leaves HTTP: what the client sends is `receive`'s, what it has sent already first."""
+        self._receive = receive
+        held, self._held = self._held[self._at :], b""
+        self._at = 0
+        self.hold(False)
+        if held:
+            receive(held)
+
+    def hold(self, held: bool) -> None:
+        if self._state == _CALL and self._reading is held and not self.transport.is_closing():
+            self._reading = not held
+            if held:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
 
     # Calls
 

@@ -104,6 +104,19 @@ class Reply(Struct, eq=False):
         else:
             self._send(b"0\r\n\r\n")
 
+    def switch(self, headers: bytes, receive: Callable[[bytes], None]) -> None:
+        if self.started or self.ended:
+            self._refuse_order("switch")
+        self.started = True
+        self.keep_alive = False
+        if self.gone:
+            return
+        self._put(self._write, b"%b%b%b\r\n" % (status_line(101), self._connection.server.date_line, headers))
+        self._connection.switch(receive)
+
+    def hold(self, held: bool) -> None:
+        self._connection.hold(held)
+
     def abort(self) -> None:
         """Close without the last chunk. On HTTP/1.0 only a reset tells the client so, and takes unsent bytes with it."""
         if self.ended or self.gone:

@@ -62,6 +62,12 @@ class CallSeries:
             histogram.counts[bisect_left(LATENCY_US, first_us)] += 1
             histogram.total += first_us
 
+    def add_tokens(self, input: int, output: int, cost_nusd: int) -> None:
+        """Of a part of a call, which is counted by itself."""
+        self.input += input
+        self.output += output
+        self.cost_nusd += cost_nusd
+
 
 class Metrics:
     """`gauges` are read at scrape time: name -> (help, reader)."""

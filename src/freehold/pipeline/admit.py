@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from freehold.base.errors import NotAllowed, Unauthenticated, Unavailable
 from freehold.base.secret import key_digest
+from freehold.pipeline import bound
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.runtime import Principal, Runtime, Snapshot
+from freehold.wire.dialect import BOUND
 
 _HOW = "Send it as 'Authorization: Bearer KEY' or in an x-api-key header."
 
@@ -40,9 +42,13 @@ def identify(x: Exchange, rt: Runtime) -> None:
 def permit(x: Exchange, rt: Runtime) -> None:
     """Open the body as far as needed to know the model, and find its route."""
     assert x.principal is not None
-    x.peek = peek = x.dialect.peek(x.body, x.kind, x.asked)
+    if x.kind in BOUND:
+        x.peek, route = bound.opened(x, rt)
+    else:
+        x.peek = peek = x.dialect.peek(x.body, x.kind, x.asked)
+        route = rt.snapshot.route(peek.model, x.home)
+    x.route = route
     x.body = b""  # `peek` holds what is needed of it
-    x.route = route = rt.snapshot.route(peek.model, x.home)
     access = x.principal.access
     if not access.allows(route.name):
         raise NotAllowed(

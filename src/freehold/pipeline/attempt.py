@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from time import monotonic_ns
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from freehold.base.errors import GatewayError, Unsupported, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout
+from freehold.pipeline import bound
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.runtime import Runtime, Side, Target
 from freehold.store.spool import AttemptLine
 from freehold.upstream.head import complete_head
 from freehold.upstream.reply import Reply
+from freehold.upstream.transport import Body
 from freehold.wire.chat import Failure
 from freehold.wire.dialect import Relay, WriterOptions
 from freehold.wire.translate import Translation
@@ -28,18 +31,29 @@ _BACKOFF_S = 0.1
 class Answer:
     """A target's reply that began well. `ready` are the first bytes for the client; `complete`: there are no more."""
 
-    __slots__ = ("complete", "content_type", "ready", "reply", "sse")
+    __slots__ = ("complete", "content_type", "ready", "reply", "sse", "status")
 
     def __init__(self, reply: Reply, ready: bytes, content_type: bytes, sse: bool, complete: bool) -> None:
         self.reply = reply
+        self.status = reply.status
         self.ready = ready
         self.content_type = content_type
         self.sse = sse  # to the client
         self.complete = complete
 
 
-async def first_event(x: Exchange, rt: Runtime) -> Answer:
-    """Raises the last target's UpstreamError, or Unsupported if no target could carry the request."""
+class Began(Protocol):
+    status: int
+
+
+B = TypeVar("B", bound=Began)
+
+
+async def first_event(x: Exchange, rt: Runtime, ask: Callable[[Exchange, Runtime, Target], Awaitable[B]]) -> B:
+    """What `ask` (`one_try`, but for calls of a form of their own) got from the first target that began well.
+
+    Raises the last target's UpstreamError, or Unsupported if no target could carry the request.
+    """
     assert x.route is not None
     targets = x.route.targets
     last: GatewayError | None = None
@@ -49,7 +63,7 @@ async def first_event(x: Exchange, rt: Runtime) -> Answer:
                 await asyncio.sleep(_BACKOFF_S * 2**again * random.uniform(0.5, 1.0))
             began = monotonic_ns()
             try:
-                answer = await _ask(x, rt, target)
+                answer = await ask(x, rt, target)
             except Unsupported as error:
                 last = last if isinstance(last, UpstreamError) else error
                 break
@@ -61,7 +75,7 @@ async def first_event(x: Exchange, rt: Runtime) -> Answer:
                 if not may_retry_here(error, another=position + 1 < len(targets)):
                     break
             else:
-                x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1000, answer.reply.status))
+                x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1000, answer.status))
                 return answer
     assert last is not None
     raise last
@@ -91,7 +105,7 @@ def _note_failure(x: Exchange, rt: Runtime, target: Target, began: int, error: U
     x.sent = x.sent and not isinstance(error, UpstreamRefused)
 
 
-async def _ask(x: Exchange, rt: Runtime, target: Target) -> Answer:
+async def one_try(x: Exchange, rt: Runtime, target: Target) -> Answer:
     """One try at one target."""
     provider = target.provider
     x.target = target
@@ -115,11 +129,13 @@ async def _ask(x: Exchange, rt: Runtime, target: Target) -> Answer:
         x.wait_ns += monotonic_ns() - began
 
 
-def _request(x: Exchange, target: Target, side: Side) -> tuple[bytes, bytes]:
+def _request(x: Exchange, target: Target, side: Side) -> tuple[bytes, Body]:
     """The upstream request as (head, body). Raises Unsupported."""
     dialect = side.dialect
     peek = x.peek
     assert peek is not None
+    if peek.upload is not None:
+        return bound.request(x, target, side, peek.upload)
     path = (side.paths.get(x.kind) or dialect.path(x.kind, peek, target.model)) if x.kind in side.kinds else None
     if path is None:
         raise Unsupported(f"Target {target.label!r} has no {x.kind} endpoint.", param="model")
@@ -161,10 +177,14 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Re
     """Read up to the first bytes worth sending (a stream) or to the end (a whole reply, up to HOLD_BYTES)."""
     assert x.peek is not None
     content_type = reply.header(b"content-type")
-    streams = content_type.startswith(side.dialect.stream_types) if content_type else x.peek.stream
-    relay = x.relay = _relay(x, rt, side, streams)
-    want_stream = x.peek.stream
-    stream_type = x.peek.stream_type or x.dialect.stream_content_type
+    streams = content_type.startswith(side.dialect.stream_types) if content_type else x.peek.stream and not x.peek.opaque
+    relay = x.relay = _relay(x, rt, side, streams, content_type)
+    peek, want_stream = x.peek, x.peek.stream
+    stream_type = peek.stream_type or x.dialect.stream_content_type
+    if peek.opaque:
+        stream_type = content_type or b"application/octet-stream"
+        if peek.upload is not None:
+            x.reply_lines = bound.reply_lines(x, reply)
     ready = b""
     received = 0
     while True:
@@ -182,15 +202,17 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Re
             if not relay.done:
                 raise UpstreamBroken(f"Target {target.label!r} ended its reply in the middle.")
             break
-        if want_stream and has_event(ready, stream_type):
+        if want_stream and has_event(ready, stream_type) and not (peek.opaque and reply.complete):
             break
         if not want_stream and len(ready) > HOLD_BYTES:
             break
-    if want_stream:
+    if peek.opaque:
+        kind = stream_type
+    elif want_stream:
         kind = content_type if streams and not x.translated and content_type else stream_type
     else:
         kind = content_type if not streams and not x.translated and content_type else b"application/json"
-    return Answer(reply, ready, kind, want_stream, complete=not chunk)
+    return Answer(reply, ready, kind, streams if peek.opaque else want_stream, complete=not chunk)
 
 
 def has_event(data: bytes, stream_type: bytes) -> bool:
@@ -200,11 +222,15 @@ def has_event(data: bytes, stream_type: bytes) -> bool:
     return data.startswith((b"data:", b"event:")) or b"\ndata:" in data or b"\nevent:" in data
 
 
-def _relay(x: Exchange, rt: Runtime, side: Side, streams: bool) -> Relay:
+def _relay(x: Exchange, rt: Runtime, side: Side, streams: bool, content_type: bytes) -> Relay:
     """`streams`: the upstream's reply is a stream, whatever the client asked for."""
     dialect, peek = side.dialect, x.peek
     assert peek is not None
-    if not x.translated and streams == peek.stream and not peek.stream_type:
+    if peek.upload is not None:
+        relay = bound.relay(x, rt, side, content_type)
+        if relay is not None:
+            return relay
+    if peek.opaque or (not x.translated and streams == peek.stream and not peek.stream_type):
         return dialect.tap(peek, side.quirks, streams, rt.count)
     if x.translated and x.kind == "embeddings":
         return _whole(dialect.embeddings, x.dialect.embeddings, x.embed)

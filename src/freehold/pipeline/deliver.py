@@ -138,6 +138,8 @@ def headers(x: Exchange, content_type: bytes) -> bytes:
         call_id if client_id is None or not _CLIENT_ID.fullmatch(client_id) else client_id,
         *divmod((now - x.arrived_ns - x.wait_ns) // 1000, 1000),
     )
+    if x.reply_lines:
+        lines += x.reply_lines
     if x.target is not None:
         lines += b"x-freehold-target: %b\r\nx-freehold-attempts: %d\r\n" % (x.target.label_bytes, len(x.attempts))
     if x.recorded and x.cost_nusd is not None:

@@ -27,10 +27,12 @@ class Exchange(Struct, eq=False):
     arrived_ns: int  # monotonic
     home: str = ""  # provider that a bare model name means under /openai and /anthropic
     asked: Asked = NOTHING_ASKED  # what the URL says
+    upgrade: bytes = b""  # header lines that accept a WebSocket
     call_id: str = field(default_factory=new_call_id)
     # admit
     principal: Principal | None = None
     peek: Peek | None = None
+    heard: tuple[Dialect, Peek] | None = None  # a passthrough that is a chat of this dialect: its usage can be learned
     route: Route | None = None
     # attempt
     chat: ChatRequest | None = None  # when translating; one of these three, by `kind`
@@ -43,6 +45,7 @@ class Exchange(Struct, eq=False):
     translated: bool = False
     dropped: tuple[str, ...] = ()
     relay: Relay | None = None
+    reply_lines: bytes = b""  # header lines of the upstream's that go on to the client
     upstream_id: str = ""
     wait_ns: int = 0  # spent waiting for upstreams before the commit point
     # deliver

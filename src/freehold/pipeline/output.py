@@ -34,6 +34,17 @@ class Output(Protocol):
         """Call these as the client stops and starts reading (or None: no longer). Couples flow control to the upstream."""
         ...
 
+    def switch(self, headers: bytes, receive: Callable[[bytes], None]) -> None:
+        """Leave HTTP (101): `receive` gets what the client sends from now on, `write` sends bytes as they are, `end` closes.
+
+        `receive` must not raise. `headers` hold upgrade and connection.
+        """
+        ...
+
+    def hold(self, held: bool) -> None:
+        """After `switch`: stop reading from the client, or go on."""
+        ...
+
     async def drained(self) -> None:
         """Returns when not paused. Raises ConnectionResetError when the client has gone."""
         ...

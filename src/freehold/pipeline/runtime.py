@@ -48,7 +48,7 @@ class Side(Struct, frozen=True, kw_only=True):
     kinds: frozenset[Kind]
     paths: dict[Kind, str]  # below the prefix, where it differs from the dialect's own
     quirks: Quirks
-    head: Callable[[str], bytes]  # request target -> request head without its last headers and blank line
+    head: Callable[..., bytes]  # request target[, method, content type] -> request head without its last headers and blank line
     forwarded: tuple[tuple[bytes, bytes], ...]  # client headers sent on within one dialect, with what stands in for them
     credential: Credential | None = None  # makes header lines for each request; None: the key is in the head, or none is needed
 
@@ -126,7 +126,8 @@ class Snapshot:
         provider_name, slash, model = name.partition("/")
         provider = self.providers.get(provider_name) if slash and model else None
         if provider is not None and _MODEL_NAME.fullmatch(name):
-            route = Route(name, (make_target(provider, model),))
+            # "provider/*" is what a call without a model is for: may it be repeated? Nobody here knows.
+            route = Route(name, (make_target(provider, model),), 0 if model == "*" else 1)
             if len(self._direct) < _MAX_DIRECT:
                 self._direct[name] = route
             return route

@@ -6,7 +6,7 @@ from asyncio import CancelledError
 
 from freehold.base.errors import GatewayError
 from freehold.observe import log
-from freehold.pipeline import admit, attempt, count, deliver, settle
+from freehold.pipeline import admit, attempt, count, deliver, realtime, settle
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.output import Output
 from freehold.pipeline.runtime import Runtime
@@ -22,7 +22,10 @@ async def serve(x: Exchange, rt: Runtime, out: Output) -> None:
         admit.permit(x, rt)
         if count.answer(x, rt, out):
             return
-        answer = await attempt.first_event(x, rt)
+        if x.kind == "realtime":
+            await realtime.relay(x, rt, out)
+            return
+        answer = await attempt.first_event(x, rt, attempt.one_try)
         await deliver.stream(x, rt, answer, out)  # COMMIT POINT: headers leave; retry and fallback live only above
     except GatewayError as error:
         deliver.refuse(x, rt, error, out)

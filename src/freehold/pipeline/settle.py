@@ -9,8 +9,11 @@ from freehold.pipeline.runtime import Runtime
 from freehold.policy.pricing import cost_nusd
 from freehold.store.spool import LedgerLine
 from freehold.wire.chat import Usage
+from freehold.wire.dialect import BOUND
 
 _NOTHING = Usage()
+_UNMETERED = BOUND | {"count_tokens", "realtime"}  # no usage of their own, or none that could be estimated
+_NOT_TEXT = frozenset(("images", "speech", "transcriptions"))  # counting their text tells nothing of their cost
 
 
 def close(x: Exchange, rt: Runtime) -> None:
@@ -44,7 +47,7 @@ def record(x: Exchange, rt: Runtime) -> None:
     if x.commit_ns:
         line.first_us = (committed - x.arrived_ns) // 1000
     if usage is not _NOTHING:
-        _tokens(usage, line)
+        note_usage(usage, line)
     _who_and_where(x, line)
     _price(x, usage, line)
     if _is_kept(x, rt):
@@ -57,7 +60,53 @@ def _is_kept(x: Exchange, rt: Runtime) -> bool:
     return x.principal is not None and (x.sent or bool(x.attempts) or not rt.spool.full)
 
 
-def _tokens(usage: Usage, line: LedgerLine) -> None:
+def record_part(
+    x: Exchange,
+    rt: Runtime,
+    line_id: str,
+    *,
+    kind: str,
+    usage: Usage | None,
+    model: str = "",
+    status: int = 200,
+    finish: str = "",
+    client_id: str = "",
+) -> None:
+    """A ledger line of its own for a part of a call: a response in a session, a request in a batch.
+
+    `model`: the one that answered, where it is not the target's. Its price is then not known: batches have their own.
+    """
+    assert x.principal is not None and x.target is not None
+    target = x.target
+    line = LedgerLine(
+        call_id=line_id,
+        ended_ms=time.time_ns() // 1_000_000,
+        kind=kind,
+        dialect=x.dialect.name,
+        workspace=x.principal.workspace,
+        key_id=x.principal.key_id,
+        key=x.principal.name,
+        route=x.route.name if x.route is not None else "",
+        provider=target.provider.name,
+        model=(model or target.model)[:256],
+        answered_by=model[:256],
+        zone=target.provider.zone,
+        status=status,
+        outcome="ok" if status < 400 else "upstream_error",
+        finish=finish[:64],
+        client_id=client_id[:128],
+    )
+    if usage is not None:
+        note_usage(usage, line)
+        if not model and target.price is not None:
+            line.price_source = target.price.name
+            line.cost_nusd = cost_nusd(target.price.rates_at(line.ended_ms / 1000), usage)
+    rt.spool.append(line)
+    series = rt.metrics.calls(line.route, target.label, line.outcome)
+    series.add_tokens(line.input, line.output, line.cost_nusd or 0)
+
+
+def note_usage(usage: Usage, line: LedgerLine) -> None:
     line.input = usage.input
     line.output = usage.output
     line.service_tier = usage.service_tier
@@ -69,6 +118,8 @@ def _tokens(usage: Usage, line: LedgerLine) -> None:
     line.audio_in = usage.audio_in
     line.audio_out = usage.audio_out
     line.web_searches = usage.web_searches
+    line.seconds = usage.seconds
+    line.characters = usage.characters
 
 
 def _who_and_where(x: Exchange, line: LedgerLine) -> None:
@@ -95,7 +146,7 @@ def _usage(x: Exchange, rt: Runtime) -> Usage:
     reported = relay.usage if relay is not None else None
     if reported is not None and (relay is None or relay.done) and not reported.estimated:
         return reported
-    if not x.sent or x.target is None or x.peek is None or x.kind == "count_tokens":
+    if not x.sent or x.target is None or x.peek is None or x.kind in _UNMETERED:
         return _NOTHING
     produced = relay.produced() if relay is not None else 0
     if reported is None:
@@ -111,8 +162,10 @@ def _price(x: Exchange, usage: Usage, line: LedgerLine) -> None:
     if x.target is None or x.kind == "count_tokens":
         return
     price = x.target.price
-    if price is None:
+    if price is None or (x.kind in BOUND and usage is _NOTHING):
         return
+    if (usage.seconds and not usage.input) or (usage.estimated and x.kind in _NOT_TEXT):
+        return  # billed by time, length or picture, which the price table does not know
     line.price_source = price.name
     if usage is _NOTHING:  # refused before any work was done
         line.cost_nusd = x.cost_nusd = 0

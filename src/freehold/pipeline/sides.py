@@ -17,7 +17,7 @@ from freehold.config.schema import ProviderConfig
 from freehold.pipeline.runtime import Side
 from freehold.upstream.catalogue import Also, ProviderRow
 from freehold.upstream.credentials import Credential
-from freehold.upstream.head import Auth, auth_headers, request_head
+from freehold.upstream.head import Auth, Method, auth_headers, request_head
 from freehold.upstream.transport import Origin, parse_base_url
 from freehold.wire.dialect import Kind, Quirks
 from freehold.wire.registry import SPOKEN
@@ -152,8 +152,15 @@ def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential |
     )
 
 
-def _head(origin: Origin, auth: bytes, headers: Mapping[str, str], target: str) -> bytes:
-    return request_head(origin, "", target, auth, headers)
+def _head(
+    origin: Origin,
+    auth: bytes,
+    headers: Mapping[str, str],
+    target: str,
+    method: Method = "POST",
+    content_type: str = "application/json",
+) -> bytes:
+    return request_head(origin, "", target, auth, headers, method, content_type)
 
 
 def _auth(name: str, auth: Auth, api_key: str | None) -> bytes:

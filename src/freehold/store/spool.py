@@ -36,7 +36,7 @@ class LedgerLine(Struct, omit_defaults=True, kw_only=True):
 
     call_id: str
     ended_ms: int  # unix time
-    kind: str = ""  # chat, embeddings, count_tokens
+    kind: str = ""  # wire.dialect.Kind, or "batch": one request of a batch
     dialect: str = ""  # what the client spoke
     workspace: str = "default"
     key_id: str = ""
@@ -61,6 +61,8 @@ class LedgerLine(Struct, omit_defaults=True, kw_only=True):
     audio_in: int = 0
     audio_out: int = 0
     web_searches: int = 0
+    seconds: float = 0.0  # of audio
+    characters: int = 0  # of text to be spoken
     service_tier: str = ""
     estimated: bool = False  # tokens counted by us
     cost_nusd: int | None = None

@@ -19,7 +19,7 @@ import httptools
 
 from freehold.base.errors import UpstreamBroken, UpstreamError
 from freehold.upstream.reply import Reply
-from freehold.upstream.transport import Timeouts
+from freehold.upstream.transport import Body, Timeouts
 
 if TYPE_CHECKING:
     from freehold.upstream.pool import Bucket
@@ -107,7 +107,7 @@ class Connection(asyncio.BufferedProtocol):
 
     # --- for the pool ---
 
-    def start(self, head: bytes, body: bytes, timeouts: Timeouts) -> Reply:
+    def start(self, head: bytes, body: Body, timeouts: Timeouts) -> Reply:
         """Send a request on an idle connection. The reply is fed from now on."""
         reply = Reply(self, self._loop)
         self._reply = reply
@@ -120,7 +120,9 @@ class Connection(asyncio.BufferedProtocol):
         self.phase = ASKED
         outbox = self._bucket.outbox
         self._turn = outbox.turn
-        if len(body) < JOIN_BYTES:
+        if not isinstance(body, bytes):
+            outbox.put(self._transport.writelines, (head, *body.pieces))
+        elif len(body) < JOIN_BYTES:
             outbox.put(self._transport.write, head + body)
         else:
             outbox.put(self._transport.writelines, (head, body))

@@ -13,7 +13,7 @@ from freehold import __version__
 from freehold.upstream.transport import Origin
 
 Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
-Method = Literal["GET", "POST", "PUT"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110 token
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?\Z|\Z")
@@ -59,11 +59,12 @@ def request_head(
     auth: bytes = b"",
     headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     method: Method = "POST",
+    content_type: str = "application/json",
 ) -> bytes:
     """The constant part of a request's head: request line and headers, without content-length and the last blank line.
 
     `auth` is from `auth_headers`; `headers` are the provider's static extras, which may replace user-agent and
-    content-type but not the framing. Raises ValueError on anything that is not safe on the wire.
+    content-type but not the framing. `content_type` "": there is no body. Raises ValueError on what is not safe on the wire.
     """
     target = prefix + path
     if not _TARGET.match(target):
@@ -73,13 +74,19 @@ def request_head(
         "user-agent": header_line("user-agent", USER_AGENT),
         # Plain bytes only: usage is read from the reply as it passes, and decompressing would cost more than the call.
         "accept-encoding": b"accept-encoding: identity\r\n",
-        "content-type": b"content-type: application/json\r\n",
     }
+    if content_type:
+        lines["content-type"] = header_line("content-type", content_type)
     for name, value in headers.items() if isinstance(headers, Mapping) else headers:
         if name.lower() in _OURS:
             raise ValueError(f"header {name!r} is set by the transport and cannot be configured")
         lines[name.lower()] = header_line(name, value)
     return f"{method} {target} HTTP/1.1\r\n".encode("ascii") + b"".join(lines.values()) + auth
+
+
+def bodyless_head(constant: bytes, forwarded: bytes = b"") -> bytes:
+    """The whole head of a request that has no body and, by its method, need not say so."""
+    return b"%b%b\r\n" % (constant, forwarded)
 
 
 def complete_head(constant: bytes, body_bytes: int, forwarded: bytes = b"") -> bytes:

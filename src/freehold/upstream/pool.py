@@ -15,7 +15,8 @@ from freehold.upstream.connection import ASKED, CLOSED, HEAD, IDLE, Connection
 from freehold.upstream.dial import Dialer
 from freehold.upstream.reply import Reply
 from freehold.upstream.sandbox import answer
-from freehold.upstream.transport import Origin, Timeouts
+from freehold.upstream.socket import Socket
+from freehold.upstream.transport import Body, Origin, Timeouts
 
 # Below the 60 s of AWS load balancers and nginx's 75 s: closing first is cheaper than losing the race against their closing.
 # Servers with less (Node and uvicorn: 5 s) say so in Keep-Alive, or close and are seen to.
@@ -103,7 +104,7 @@ class Pool:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def send(self, origin: Origin, head: bytes, body: bytes, timeouts: Timeouts) -> Reply:
+    async def send(self, origin: Origin, head: bytes, body: Body, timeouts: Timeouts) -> Reply:
         """Send one request; return when the reply's head, and all that came with it, has been parsed.
 
         `head` is the whole request head with its blank line. Raises UpstreamUnreachable, UpstreamTimeout, UpstreamBroken.
@@ -118,7 +119,7 @@ class Pool:
         connection = bucket.take() if bucket is not None else None
         if connection is None:
             if origin.scheme == "sandbox":
-                return await answer(head, body)
+                return await answer(head, bytes(body))
             bucket = self._bucket(origin)
             connection = await self._fetch(bucket, timeouts)
         reply = connection.start(head, body, timeouts)
@@ -133,6 +134,13 @@ class Pool:
         else:
             return reply
         return await self._send_again(self._bucket(origin), head, body, timeouts)
+
+    async def socket(self, origin: Origin) -> Socket:
+        """A connection of its own, outside the pool, for what is not HTTP. Raises UpstreamUnreachable; its user closes it."""
+        if self._closed:
+            raise UpstreamTimeout("the gateway is shutting down")
+        loop = asyncio.get_running_loop()
+        return await self._dialer.connect(origin, lambda: Socket(loop))
 
     async def close(self) -> None:
         """Close every connection, the busy ones too, and refuse further calls."""
@@ -149,7 +157,7 @@ class Pool:
                     waiter.set_exception(UpstreamTimeout("the gateway is shutting down"))
         await asyncio.sleep(0)  # let the transports finish closing
 
-    async def _send_again(self, bucket: Bucket, head: bytes, body: bytes, timeouts: Timeouts) -> Reply:
+    async def _send_again(self, bucket: Bucket, head: bytes, body: Body, timeouts: Timeouts) -> Reply:
         connection = await self._fetch(bucket, timeouts)
         reply = connection.start(head, body, timeouts)
         try:

@@ -50,6 +50,25 @@ class Origin(Struct, frozen=True, cache_hash=True):
 SANDBOX = Origin("sandbox", "sandbox", 0)
 
 
+class Pieces:
+    """A request body that is written piece by piece, so that a large one is not copied to be changed."""
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self, pieces: tuple[bytes | memoryview, ...]) -> None:
+        self.pieces = pieces
+        self.size = sum(map(len, pieces))
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+Body = bytes | Pieces
+
+
 def parse_base_url(url: str, ca_file: str | None = None, max_connections: int = 0) -> tuple[Origin, str]:
     """Split a provider's base URL into its origin and its path prefix ("" or "/v1", never ending in "/").
 

@@ -221,6 +221,8 @@ class Usage(Struct, omit_defaults=True):
     service_tier: str = ""
     estimated: bool = False
     extras: Extras = field(default_factory=dict)
+    seconds: float = 0.0  # of audio, where the provider bills by time
+    characters: int = 0  # of text to be spoken, where the provider bills by length
 
 
 # --- events (a reply in time) and replies (a reply as a whole) --------------------

@@ -15,13 +15,28 @@ from msgspec import Raw, Struct, field
 from freehold.base.errors import GatewayError, UpstreamRefused
 from freehold.wire.chat import ChatRequest, Event, Failure, Usage
 from freehold.wire.embed import EmbeddingsCodec
+from freehold.wire.multipart import Upload
 from freehold.wire.rank import RerankCodec
 
-Kind = Literal["chat", "embeddings", "count_tokens", "rerank"]
+Kind = Literal[
+    "chat",
+    "embeddings",
+    "count_tokens",
+    "rerank",
+    "images",  # from here on: only ever passed, never translated
+    "speech",
+    "transcriptions",
+    "moderations",
+    "realtime",
+    "files",  # from here on: the call names a provider, not a model
+    "batches",
+    "passthrough",
+]
+BOUND: frozenset[Kind] = frozenset(("files", "batches", "passthrough"))  # to a provider
 
 
 class ClientPath(Struct, frozen=True):
-    """A path that clients of a dialect call. `{model}` in it matches one or more characters, "/" too.
+    """A path that clients of a dialect call. `{model}` in it matches one or more characters, "/" too; `{id}` one plain segment.
 
     `stream` says what the path itself says: True or False, None where the body does.
     """
@@ -29,6 +44,7 @@ class ClientPath(Struct, frozen=True):
     path: str
     kind: Kind
     stream: bool | None = None
+    method: str = "POST"
 
 
 class Asked(Struct, frozen=True):
@@ -38,6 +54,11 @@ class Asked(Struct, frozen=True):
     stream: bool | None = None
     query: dict[str, str] = field(default_factory=dict)  # percent-decoded, the last of a repeated name
     path: str = ""  # the ClientPath's template
+    # Only for kinds that pass what they don't open:
+    method: str = "POST"
+    id: str = ""  # what stands for {id}: letters, digits and "._~-" only
+    raw_query: str = ""
+    content_type: bytes = b""  # of the request
 
 
 NOTHING_ASKED = Asked()
@@ -68,7 +89,11 @@ class Peek(Struct):
     form: str = (
         ""  # the dialect's own word for another form of the same reply (Gemini's JSON array); never passed, always written
     )
-    path: str = ""  # the ClientPath's template it came by, where a dialect has several for one kind
+    path: str = (
+        ""  # the ClientPath's template it came by, where a dialect has several for one kind; an opaque one: the upstream's
+    )
+    upload: Upload | None = None  # a body that is not opened, or only to find the model's name
+    opaque: bool = False  # the reply passes whatever its form: audio, files, JSON
 
 
 class Relay(Protocol):

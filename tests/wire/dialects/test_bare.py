@@ -86,7 +86,7 @@ def test_media_are_left_out_of_the_text() -> None:
 
 
 def test_every_path_of_a_client_belongs_to_one_dialect() -> None:
-    paths = [(path.path, path.kind) for dialect in DIALECTS.values() for path in dialect.client_paths]
+    paths = [(path.method, path.path) for dialect in DIALECTS.values() for path in dialect.client_paths]
     assert len(paths) == len(set(paths))
     owners = {path.path: dialect.name for dialect in DIALECTS.values() for path in dialect.client_paths}
     assert (owners["/v1/rerank"], owners["/v1/embeddings"]) == ("cohere", "openai_chat")

@@ -1,6 +1,7 @@
 """OpenAI Chat Completions and Embeddings, as OpenAI and the many servers compatible with it speak them; rerank as vLLM
 and OpenRouter do.
 
+media.py and media_tap.py pass images, audio, moderations, files and batches, which are never translated. For the others
 peek.py is the PASS side of a request, request_in/request_out/messages_* the translating one; tap.py is the PASS side of
 a reply, reader.py and writer.py the translating one; errors.py both. The codecs of the other kinds are tables.
 """
@@ -8,7 +9,7 @@ a reply, reader.py and writer.py the translating one; errors.py both. The codecs
 from __future__ import annotations
 
 from freehold.base.errors import GatewayError, UpstreamRefused
-from freehold.wire.chat import ChatRequest, Failure
+from freehold.wire.chat import ChatRequest, Failure, Usage
 from freehold.wire.dialect import (
     NOTHING_ASKED,
     Asked,
@@ -22,7 +23,8 @@ from freehold.wire.dialect import (
     Writer,
     WriterOptions,
 )
-from freehold.wire.dialects.openai_chat import errors, peek
+from freehold.wire.dialects.openai_chat import errors, media, peek
+from freehold.wire.dialects.openai_chat.media_tap import DocumentTap, EventsTap, PassTap
 from freehold.wire.dialects.openai_chat.reader import StreamReader, WholeReader
 from freehold.wire.dialects.openai_chat.request_in import decode_request
 from freehold.wire.dialects.openai_chat.request_out import encode_request
@@ -42,6 +44,7 @@ class OpenAIChatDialect:
     client_paths: tuple[ClientPath, ...] = (
         ClientPath("/v1/chat/completions", "chat"),
         ClientPath("/v1/embeddings", "embeddings"),
+        *media.PATHS,
     )
     stream_content_type = b"text/event-stream"
     stream_types: tuple[bytes, ...] = (b"text/event-stream",)
@@ -52,10 +55,10 @@ class OpenAIChatDialect:
     rerank: RerankCodec | None = FormRerank(RerankForm(dialect=NAME))
 
     def path(self, kind: Kind, peek: Peek, model: str) -> str | None:
-        return _PATHS.get(kind)
+        return _PATHS.get(kind) or (peek.path if peek.opaque else None)
 
     def peek(self, body: bytes, kind: Kind, asked: Asked = NOTHING_ASKED) -> Peek:
-        return peek.peek(body, kind)
+        return media.peek(body, kind, asked) if kind in media.KINDS else peek.peek(body, kind)
 
     def patch(self, peek: Peek, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:
         return _patch(peek, model, quirks)
@@ -67,6 +70,8 @@ class OpenAIChatDialect:
         return encode_request(request, model, quirks)
 
     def tap(self, peek: Peek, quirks: Quirks, stream: bool, count: CountTokens) -> Relay:
+        if peek.opaque:
+            return _media_tap(peek, stream, count)
         if not stream:
             return WholeTap(count)
         return StreamTap(count, cut_usage=quirks.stream_usage == "ask" and not peek.wants_usage)
@@ -87,7 +92,15 @@ class OpenAIChatDialect:
         return errors.decode_error(status, body, provider)
 
     def input_text(self, peek: Peek) -> str:
-        return _input_text(peek)
+        return media.input_text(peek) if peek.opaque else _input_text(peek)
+
+
+def _media_tap(peek: Peek, stream: bool, count: CountTokens) -> Relay:
+    spoken = media.text_of(peek, "input") if peek.kind == "speech" else ""
+    usage = Usage(input=count(spoken), characters=len(spoken), estimated=True) if spoken else None
+    if stream:
+        return EventsTap(usage)
+    return PassTap(usage) if peek.kind == "speech" or media.is_text(peek) else DocumentTap(usage)
 
 
 _patch = peek.patch
