@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from tests.conformance import expected, native_usage
 from tests.conformance.checks import Finding
 from tests.conformance.native import Got, model_of, native_of, provider_of, streams
+from tests.conformance.native_sdks import Fetch
 from tests.conformance.replay import Received
 from tests.conformance.stage import Stage
 from tests.traffic import Recorded
@@ -106,3 +107,17 @@ def _tokens(stage: Stage, x: Recorded, through: Got) -> tuple[str, str]:
     if line.get("estimated"):
         wrong.append("marked as estimated, though the reply reports usage")
     return "; ".join(wrong), "reported"
+
+
+def compare_sdk(direct: Fetch, through: Fetch, x: Recorded) -> Finding:
+    """Blocks. What the SDK parsed is equal; an error has the same class and status."""
+    native, stream = native_of(x), streams(x)
+    assert native is not None
+    one = direct(native.endpoint, model_of(x), stream)
+    other = through(native.endpoint, f"{provider_of(x)}/{model_of(x)}", stream)
+    if one == other:
+        return Finding("sdk", x.id)
+    if one.error != other.error:
+        return Finding("sdk", x.id, f"error {one.error!r}, through {other.error!r} {other.items[-1:]!r:.200}")
+    different = [f"{a[:300]} became {b[:300]}" for a, b in zip(one.items, other.items, strict=False) if a != b]
+    return Finding("sdk", x.id, f"{len(one.items)} items, through {len(other.items)}: {different[:1]}")
