@@ -20,7 +20,7 @@ pytestmark = needs_traffic
 
 @pytest.mark.parametrize("package", SDKS)
 def test_the_sdk_sees_through_the_gateway_what_it_sees_directly(stage: Stage, package: str) -> None:
-    pytest.importorskip(package, reason=f"the official SDK is not here: pip install {package}")
+    pytest.importorskip(package, reason=f"the official SDK is not here: pip install {package.replace(chr(46), chr(45))}")
     make, dialects = SDKS[package]
     direct, through = make(stage.replay.url, "sk-replayed-upstream-key"), make(stage.gateway.url, KEY)
     todo = [x for x in native_scope() if (native := native_of(x)) is not None and native.dialect in dialects]
