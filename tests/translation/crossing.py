@@ -95,7 +95,9 @@ def _documents_are_texts(before: list[Any], after: list[Any]) -> bool:
     """Calls are as they were; the documents' texts and all others are there, the documents' as text."""
     documents = ["".join(part[2].decode().split()) for part in before if part[1] == "file" and isinstance(part[2], bytes)]
     said = [part[2] for part in before if part[1] == "text"]
-    texts = "".join(part[-1] if isinstance(part[-1], str) else json.dumps(part[-1], ensure_ascii=False) for part in after)
+    texts = "".join(
+        part[-1] if isinstance(part[-1], str) else json.dumps(part[-1], ensure_ascii=False, default=str) for part in after
+    )
     calls = [[part for part in side if part[1] == "call"] for side in (before, after)]
     return bool(documents) and calls[0] == calls[1] and all(text in texts for text in (*documents, *said))
 
@@ -107,6 +109,7 @@ _WORDS = {
     "cache": ("cache_control", "prompt_cache_breakpoint", "cachePoint"),
     "one_at_a_time": ("parallel_tool_calls",),
     "logprobs": ("logprobs", "top_logprobs"),
+    "output": ("output", "response_format", "format", "output_config"),
 }
 
 

@@ -34,7 +34,7 @@ from freehold.wire.chat import (
 Value = tuple[Any, ...]
 KNOBS = ("temperature", "top_p", "top_k", "min_p", "seed", "n", "frequency_penalty", "presence_penalty", "logprobs", "max_tokens")
 _NEUTRAL: dict[str, Any] = {"n": 1, "frequency_penalty": 0, "presence_penalty": 0, "logprobs": False}  # as good as unset
-_CARRIES = re.compile(r"Attachments from tool call \S+:")
+_CARRIES = re.compile(r"Attachmentsfromtoolcall[^:]+:")
 
 
 def asked(request: ChatRequest) -> dict[str, Any]:
@@ -43,7 +43,8 @@ def asked(request: ChatRequest) -> dict[str, Any]:
     for message in request.messages:
         side = {"system": "system", "developer": "system", "assistant": "assistant"}.get(message.role, "user")
         for part in message.parts:
-            told.say(side, part)
+            if not _is_logprobs(part):
+                told.say(side, part)
     told.attach()
     found: dict[str, Any] = {"system": _words(" ".join(told.system)), "turns": told.turns, "thinking": told.thinking}
     found["tools"] = [
@@ -69,7 +70,14 @@ def asked(request: ChatRequest) -> dict[str, Any]:
         value = getattr(request, knob)
         if value is not None and value != _NEUTRAL.get(knob):
             found[knob] = value
+    if any(_is_logprobs(part) for message in request.messages for part in message.parts):
+        found["logprobs"] = True
     return found
+
+
+def _is_logprobs(part: AnyPart) -> bool:
+    """Completions' `logprobs` is a count, and content of its own: no other dialect's switch means the same."""
+    return isinstance(part, Opaque) and (part.dialect, part.kind) == ("openai_completions", "logprobs")
 
 
 def _thinks(request: ChatRequest) -> bool:
