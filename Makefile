@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input insta
 STAMPS := .venv/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help up install test fuzz check format bench docs docs-conformance prices lock clean
+.PHONY: help up install test fuzz check format bench docs docs-conformance docs-translation prices lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ docs: $(STAMPS)/dev ## Write docs/reference from the code
 
 docs-conformance: $(STAMPS)/dev ## Replay the recorded traffic and write docs/conformance.md
 	$(BIN)/python -m tests.conformance.report
+
+docs-translation: $(STAMPS)/dev ## Cross every pair of dialects and write docs/translation.md
+	$(BIN)/python -m tests.translation.page
 
 prices: $(STAMPS)/dev ## Write the price table from the genai-prices package
 	$(BIN)/python scripts/make_prices.py

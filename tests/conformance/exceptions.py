@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.conformance.checks import Finding
 
 FILE = Path(__file__).with_name("exceptions.toml")
-CHECKS = ("direct", "pass", "sent", "unasked", "tokens", "reply", "mode", "request", "case", "encode", "tap", "rewrite")
+CHECKS = ("direct", "pass", "sent", "unasked", "tokens", "reply", "mode", "request", "case", "encode", "tap", "rewrite", "sdk")
 
 
 @dataclass(frozen=True)

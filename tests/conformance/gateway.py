@@ -15,7 +15,9 @@ from typing import Any
 from tests.running import Up
 
 KEY = "fh-conformance-0123456789abcdef"
-PLAIN = {"openai_chat": "plain-openai", "anthropic": "plain-anthropic"}  # providers without a row: the dialect and nothing else
+# Providers without a row: the dialect and nothing else.
+PLAIN = {"openai_chat": "plain-openai", "anthropic": "plain-anthropic"}
+NATIVE = ("openai_responses", "openai_completions", "gemini", "bedrock", "bedrock_invoke", "cohere", "ollama", "voyage")
 
 # The recordings' name for a provider -> its row in the catalogue, where the two differ.
 ROWS = {"vercel-gw": "vercel", "local": "vllm"}
@@ -82,4 +84,8 @@ def _config(replay_url: str, providers: Iterable[str]) -> dict[str, Any]:
             rows[name]["dialect"] = "anthropic" if recorded == "anthropic" else "openai_chat"
     for dialect, name in PLAIN.items():
         rows[name] = {"dialect": dialect, "base_url": f"{replay_url}/v1", "api_key": "sk-replayed-upstream-key"}
+    for dialect in NATIVE:
+        base = f"{replay_url}/v1" if dialect.startswith("openai") else replay_url
+        base = f"{replay_url}/v1beta" if dialect == "gemini" else base
+        rows[f"plain-{dialect.replace('_', '-')}"] = {"dialect": dialect, "base_url": base, "api_key": "sk-replayed-upstream-key"}
     return {"providers": rows, "keys": [{"name": "conformance", "key": KEY}]}

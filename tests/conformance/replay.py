@@ -1,13 +1,15 @@
 """A stand-in for every provider: serves recorded replies, byte for byte, picked by the model name that it is asked for.
 
-A model named `gpt-4o~1a2b` means reply `1a2b`. Streams leave in odd-sized chunks, so that no reader may rely on where a
-network packet ends. It remembers the requests it received. It checks nothing and has no faults: those have their own tests.
+A model named `gpt-4o~1a2b`, in the body or the path, means reply `1a2b`. Streams leave in odd-sized chunks, so that no
+reader may rely on where a network packet ends. It remembers the requests it received. It checks nothing and has no
+faults: those have their own tests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from typing import Any
 
 # Sizes that cut lines, JSON escapes and multi-byte characters alike, then large ones so that long streams stay cheap.
 PIECES = (1, 7, 61, 3, 509, 2, 1021, 4099)
+_MARK = re.compile(r"~([\w.-]+)")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,12 @@ class Received:
     def json(self) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(self.body)
         return parsed
+
+    @property
+    def key(self) -> str:
+        """The mark behind the model's name: of the path where the API names the model there, else of the body."""
+        in_path = _MARK.search(self.path)
+        return in_path[1] if in_path else str(self.json.get("model", "")).rpartition("~")[2]
 
 
 @dataclass
@@ -89,7 +98,7 @@ class Replay:
             writer.close()
 
     async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> None:
-        key = str(received.json.get("model", "")).rpartition("~")[2]
+        key = received.key
         self.received.setdefault(key, []).append(received)
         reply = self.replies.get(key) or Reply(404, "text/plain", f"nothing is recorded as {key!r}".encode(), sse=False)
         head = f"HTTP/1.1 {reply.status} Recorded\r\ncontent-type: {reply.content_type}\r\nx-request-id: up-{key}\r\n"

@@ -18,6 +18,7 @@ from tests.conformance.conversations import case_exchanges, pairs
 from tests.conformance.crossing import compare_pair, compare_recorded_request
 from tests.conformance.exceptions import all_exceptions, unexplained
 from tests.conformance.groups import Group, grouped
+from tests.conformance.native_report import native_section
 from tests.conformance.stage import Stage
 from tests.traffic import ROOT, Recorded, traffic_dir
 
@@ -28,13 +29,13 @@ INTRODUCTION = """# Conformance
 
 What an application gets through Freehold, compared with what it gets from the provider itself. This page is generated
 (`make docs-conformance`) by replaying {total:,} exchanges that open-source projects recorded with real providers, and by
-fetching each of them twice with the official OpenAI and Anthropic Python SDKs: directly, and through a running gateway,
-changing only the base URL and the key. Providers are the names used in the recordings.
+fetching each of them twice: directly, and through a running gateway, changing only the base URL and the key. Providers are
+the names used in the recordings. The first two tables are seen with the official OpenAI and Anthropic Python SDKs.
 
 Nothing here talks to a provider: the replies are the recorded bytes, sent in pieces of odd sizes.
 """
 
-SAME = """## Same dialect: the reply passes through
+SAME = """## OpenAI Chat, embeddings and Anthropic: the reply passes through
 
 - **same reply**: the SDK's parsed objects are equal, for streams chunk by chunk, with exactly the fields that arrived; an
   error has the same class and status.
@@ -49,7 +50,9 @@ ledger: with the usage event added as the provider would then send it, {good} of
 ledger holds the usage.
 """
 
-TRANSLATED = """## The other dialect: the reply and the request are translated
+TRANSLATED = """## OpenAI Chat to Anthropic and back: the reply and the request are translated
+
+All pairs of dialects are in [translation.md](translation.md).
 
 - **same content**: an Anthropic client that asks an OpenAI-dialect provider, and the other way round, gets the same text,
   thinking, tool calls, ending and token counts; errors have the same class and status.
@@ -88,14 +91,16 @@ def report(stage: Stage) -> tuple[str, list[str]]:
     quiet = [x for xs in groups.values() for x in xs if tells_no_usage(x)]
     unasked = stage.each(quiet, partial(compare_unasked, stage))
     cases = _cases(stage)
+    native, native_findings, native_total = native_section(stage)
 
     flat = [f for part in (passed, replies, requests) for found in part.values() for f in found]
-    everything = [*flat, *unasked, *(f for found in cases.values() for f in found)]
+    everything = [*flat, *unasked, *native_findings, *(f for found in cases.values() for f in found)]
     sections = [
-        INTRODUCTION.format(total=sum(map(len, groups.values()))),
+        INTRODUCTION.format(total=sum(map(len, groups.values())) + native_total),
         SAME,
         _passed_table(groups, passed),
         UNASKED.format(all=len(unasked), good=_good(unasked)),
+        native,
         TRANSLATED,
         _translated_table(replies, requests),
         _counted("### Why requests were refused", "refused: ", (f for found in requests.values() for f in found)),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.conformance.gateway import KEY, Gateway, provider_name
+from tests.conformance.native import Http, native_of, native_scope, served_type, streams
 from tests.conformance.replay import Received, Replay, Reply
 from tests.conformance.sdk import Clients, Outcome
 from tests.traffic import Recorded, exchanges
@@ -23,8 +24,12 @@ _R = TypeVar("_R")
 
 
 def in_scope() -> list[Recorded]:
-    """Every recorded exchange of the endpoints that speak our dialects. OpenAI's "messages" are its Assistants API: not ours."""
-    return [x for x in exchanges(ENDPOINTS) if not (x.endpoint.startswith("messages") and x.provider != "anthropic")]
+    """Every recorded exchange of OpenAI's chat and embeddings and of Anthropic's API; native_scope() has the others.
+
+    OpenAI's "messages" are its Assistants API: not ours.
+    """
+    found = [x for x in exchanges(ENDPOINTS) if not (x.endpoint.startswith("messages") and x.provider != "anthropic")]
+    return [x for x in found if x.provider == "voyage" or native_of(x) is None]
 
 
 class Stage:
@@ -36,7 +41,8 @@ class Stage:
 
     def __enter__(self) -> Stage:
         everything = in_scope()
-        self.replay = Replay({x.id: reply_of(x) for x in everything})
+        natives = {x.id: Reply(x.status, served_type(x), x.response, streams(x)) for x in native_scope()}
+        self.replay = Replay({**natives, **{x.id: reply_of(x) for x in everything}})
         self.replay.__enter__()
         try:
             providers = dict.fromkeys(x.provider for x in everything)
@@ -48,6 +54,8 @@ class Stage:
         self._runner.__enter__()
         self.direct = Clients(f"{self.replay.url}/v1", self.replay.url, "sk-replayed-upstream-key")
         self.through = Clients(f"{self.gateway.url}/v1", self.gateway.url, KEY)
+        self.direct_http = Http(self.replay.url, "sk-replayed-upstream-key")
+        self.through_http = Http(self.gateway.url, KEY)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -59,6 +67,8 @@ class Stage:
     async def _close(self) -> None:
         await self.direct.close()
         await self.through.close()
+        await self.direct_http.close()
+        await self.through_http.close()
 
     def serve(self, more: Iterable[Recorded]) -> None:
         """Adds replies to those of the recorded exchanges."""

@@ -1,0 +1,1 @@
+"""Clients and upstreams of different dialects through a whole gateway, by real HTTP."""

@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 from msgspec import json
 
+from freehold.config.schema import PriceConfig, ProviderConfig
 from freehold.store.spool import LedgerLine, read_lines
 from tests import client
 from tests.client import Answered
+from tests.pipeline.conftest import RunningGateway, gateway
 from tests.pipeline.upstream import ScriptedUpstream
 from tests.running import Up
+
+__all__ = ["add_upstream", "gateway"]
 
 KEY = "fh_test_key_0123456789abcdef"
 NARROW_KEY = "fh_narrow_key_0123456789abcdef"  # may use `fast` alone
@@ -152,3 +156,23 @@ async def freehold(tmp_path: Path) -> AsyncIterator[Freehold]:
     running = Freehold(tmp_path)
     yield running
     await running.stop()
+
+
+# What stands between an upstream's host and the paths of its dialect.
+BASES = {"openai_chat": "/v1", "openai_responses": "/v1", "openai_completions": "/v1", "gemini": "/v1beta"}
+
+
+async def add_upstream(gateway: RunningGateway, dialect: str, name: str = "up", model: str = "claude-x") -> ScriptedUpstream:
+    """A provider `name` that speaks `dialect`; the route "m" leads to its model."""
+    upstream = ScriptedUpstream()
+    await upstream.start()
+    gateway.upstreams[name] = upstream
+    gateway.config.providers[name] = ProviderConfig(
+        dialect=dialect,
+        base_url=upstream.url + BASES.get(dialect, ""),
+        api_key="sk-upstream-secret",
+        price=PriceConfig(input=1.0, output=2.0),
+    )
+    gateway.reload()
+    gateway.route("m", f"{name}/{model}")
+    return upstream

@@ -158,10 +158,11 @@ class Gateway:
 
     def admit_head(self, request: Request) -> GatewayError | None:
         """Before a large body is read: is there an endpoint, and a key of ours?"""
-        if PATHS.find(request.method, request.path, b"") is None:
+        endpoint = PATHS.find(request.method, request.path, request.query)
+        if endpoint is None:
             return NotFound(_no_path(request))
         try:
-            admit.principal_of(request.headers, self.runtime.snapshot)
+            admit.principal_of(request.headers, self.runtime.snapshot, endpoint.asked.query)
         except GatewayError as error:
             return error
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from freehold.base.errors import NotAllowed, Unauthenticated, Unavailable
 from freehold.base.secret import key_digest
 from freehold.pipeline import bound
@@ -9,7 +11,8 @@ from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.runtime import Principal, Runtime, Snapshot
 from freehold.wire.dialect import BOUND
 
-_HOW = "Send it as 'Authorization: Bearer KEY' or in an x-api-key header."
+_HOW = "Send it as 'Authorization: Bearer KEY' or in an x-api-key or x-goog-api-key header."
+_NO_QUERY: Mapping[str, str] = {}
 
 
 def presented_key(headers: dict[bytes, bytes]) -> bytes | None:
@@ -20,15 +23,26 @@ def presented_key(headers: dict[bytes, bytes]) -> bytes | None:
     return headers.get(b"x-api-key") or headers.get(b"api-key") or headers.get(b"x-goog-api-key")
 
 
-def principal_of(headers: dict[bytes, bytes], snapshot: Snapshot) -> Principal:
-    """Raises Unauthenticated."""
+def principal_of(headers: dict[bytes, bytes], snapshot: Snapshot, query: Mapping[str, str] = _NO_QUERY) -> Principal:
+    """Raises Unauthenticated. `query` is looked at only to tell a client that no key is taken from there."""
     key = presented_key(headers)
     if not key:
-        raise Unauthenticated(f"No API key was given. {_HOW}")
+        raise Unauthenticated(_no_key(headers, query))
     principal = snapshot.keys.get(key_digest(key))
     if principal is None:
         raise Unauthenticated(f"The API key is not one of this gateway's. {_HOW}")
     return principal
+
+
+def _no_key(headers: dict[bytes, bytes], query: Mapping[str, str]) -> str:
+    if headers.get(b"authorization", b"").startswith(b"AWS4-"):
+        return (
+            "The request is signed for AWS; a signature is no key of this gateway. Set AWS_BEARER_TOKEN_BEDROCK to a key of "
+            "this gateway (AWS's SDKs send it over https only), or send 'Authorization: Bearer KEY'."
+        )
+    if "key" in query:
+        return "A key in the URL is not accepted, since URLs end up in logs. Send it in an x-goog-api-key header."
+    return f"No API key was given. {_HOW}"
 
 
 def identify(x: Exchange, rt: Runtime) -> None:
@@ -36,7 +50,7 @@ def identify(x: Exchange, rt: Runtime) -> None:
         raise Unavailable(
             "The record of calls can't be written: is the disk full? No call is taken until it can.", retry_after_s=5
         )
-    x.principal = principal_of(x.headers, rt.snapshot)
+    x.principal = principal_of(x.headers, rt.snapshot, x.asked.query)
 
 
 def permit(x: Exchange, rt: Runtime) -> None:

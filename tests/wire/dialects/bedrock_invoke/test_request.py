@@ -59,6 +59,7 @@ def test_the_limit_of_every_family_is_found(body: dict[str, Any], limit: int | N
         ({"schemaVersion": "1", "messages": [{"role": "user", "content": [{"text": "p"}]}]}, "p"),
         (CLAUDE, "S\nu\nf\n"),
         ({"prompt": 7, "messages": 8}, ""),
+        ({"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": {"text": {"truncationMode": "END", "value": "hey"}}}, "hey"),
     ],
 )
 def test_the_prompt_of_every_family_is_counted(body: dict[str, Any], text: str) -> None:

@@ -89,4 +89,11 @@ def input_text(opened: Peek) -> str:
         return anthropic_text(opened)
     found = [_value(fields[name]) for name in _PROMPTS if name in fields]
     nova = {name: _value(fields[name]) for name in ("system", "messages", "toolConfig") if name in fields}
-    return "\n".join([*texts(found), *texts(nova)])
+    return "\n".join([*texts(found), *texts(nova), *texts(_nova_embedded(fields))])
+
+
+def _nova_embedded(fields: dict[str, Raw]) -> Any:
+    """The text that Nova's embedding model is given: singleEmbeddingParams.text.value."""
+    held = _value(fields["singleEmbeddingParams"]) if "singleEmbeddingParams" in fields else None
+    text = held.get("text") if isinstance(held, dict) else None
+    return text.get("value") if isinstance(text, dict) else None

@@ -230,9 +230,11 @@ def _foreign_reasoning(reasoning: Reasoning, members: dict[str, Any], quirks: Qu
 
 def _effort(reasoning: Reasoning) -> dict[str, str]:
     """`reasoning_effort` from a word or a budget; nothing where neither is set or thinking is off by its switch."""
+    if reasoning.enabled is False and reasoning.effort != "none":
+        return {}  # Anthropic's effort goes on meaning something with thinking off; here it would turn thinking on
     if reasoning.effort:
         return {"reasoning_effort": "xhigh" if reasoning.effort == "max" else reasoning.effort}
     budget = reasoning.budget_tokens
-    if budget is None or reasoning.enabled is False:
+    if budget is None:
         return {}
     return {"reasoning_effort": "low" if budget <= _LOW_BUDGET else "medium" if budget <= _MEDIUM_BUDGET else "high"}

@@ -239,9 +239,11 @@ def _foreign_reasoning(reasoning: Reasoning, members: Members, dropped: Dropped,
 
 def _effort(reasoning: Reasoning) -> Members:
     """`effort` from a word or a budget; nothing where neither is set or thinking is off by its switch."""
+    if reasoning.enabled is False and reasoning.effort != "none":
+        return {}  # Anthropic's effort goes on meaning something with thinking off; here it would turn thinking on
     if reasoning.effort:
         return {"effort": "xhigh" if reasoning.effort == "max" else reasoning.effort}
     budget = reasoning.budget_tokens
-    if budget is None or reasoning.enabled is False:
+    if budget is None:
         return {}
     return {"effort": "low" if budget <= _LOW_BUDGET else "medium" if budget <= _MEDIUM_BUDGET else "high"}
