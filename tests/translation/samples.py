@@ -81,22 +81,29 @@ def requests() -> dict[str, list[Request]]:
 @lru_cache(maxsize=1)
 def replies() -> dict[str, list[Reply]]:
     found: dict[str, list[Reply]] = {dialect: [] for dialect in CHAT}
-    for case in cases():
-        for name, dialect in _CASES.items():
-            for turn in ("", "followup-"):
-                held = case.of(name, turn)
-                key = f"{case.name}.{turn}{name}"
-                if "response" in held:
-                    body = {k: v for k, v in held["response"].items() if k not in ("$metadata", "sdkHttpResponse")}
-                    found[dialect].append(Reply(dialect, f"{key}.whole", json.dumps(body).encode(), False))
-                if held.get("response-streaming"):
-                    found[dialect].append(
-                        Reply(dialect, f"{key}.stream", b"".join(_streamed(dialect, held["response-streaming"])), True)
-                    )
+    for reply, _ in case_replies():
+        found[reply.dialect].append(reply)
     for dialect, members in _recorded().items():
         for stream in (False, True):
             chosen = _spread([x for x in members if streamed(x) == stream])
             found[dialect] += [Reply(dialect, x.id, x.response, stream) for x in chosen]
+    return found
+
+
+def case_replies() -> list[tuple[Reply, dict[str, Any]]]:
+    """Every reply of the cases with the request that it answers; streams are written out as the provider sends them."""
+    found: list[tuple[Reply, dict[str, Any]]] = []
+    for case in cases():
+        for name, dialect in _CASES.items():
+            for turn in ("", "followup-"):
+                held = case.of(name, turn)
+                key, request = f"{case.name}.{turn}{name}", _bare(dialect, held.get("request", {}))
+                if "response" in held:
+                    body = {k: v for k, v in held["response"].items() if k not in ("$metadata", "sdkHttpResponse")}
+                    found.append((Reply(dialect, f"{key}.whole", json.dumps(body).encode(), False), request))
+                if held.get("response-streaming"):
+                    data = b"".join(_streamed(dialect, held["response-streaming"]))
+                    found.append((Reply(dialect, f"{key}.stream", data, True), request))
     return found
 
 

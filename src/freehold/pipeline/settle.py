@@ -63,6 +63,7 @@ def _tokens(usage: Usage, line: LedgerLine) -> None:
     line.audio_in = usage.audio_in
     line.audio_out = usage.audio_out
     line.web_searches = usage.web_searches
+    line.rerank_searches = usage.rerank_searches
 
 
 def _who_and_where(x: Exchange, line: LedgerLine) -> None:

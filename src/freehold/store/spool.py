@@ -61,6 +61,7 @@ class LedgerLine(Struct, omit_defaults=True, kw_only=True):
     audio_in: int = 0
     audio_out: int = 0
     web_searches: int = 0
+    rerank_searches: int = 0
     service_tier: str = ""
     estimated: bool = False  # tokens counted by us
     cost_nusd: int | None = None
