@@ -17,7 +17,7 @@ from tests.conformance.exceptions import all_exceptions, unexplained
 from tests.conformance.native import Got
 from tests.conformance.native_checks import reply_differences
 from tests.conformance.replay import odd_pieces
-from tests.endtoend.speaking import aws
+from tests.endtoend.framing import aws
 
 REASONING = {"completion_tokens_details": {"reasoning_tokens": 7}}
 BODY = "où🙂".encode() * 400
