@@ -14,6 +14,7 @@ from tests.conformance.replay import Received
 from tests.conformance.stage import Stage
 from tests.traffic import Recorded
 
+BILLED = (*expected.TOKENS, "rerank_searches")
 COUNTS = ("countTokens", "responses/input_tokens")
 
 
@@ -96,14 +97,14 @@ def _tokens(stage: Stage, x: Recorded, through: Got) -> tuple[str, str]:
         return f"ledger status {line.get('status')}, client saw {through.status}", ""
     native = native_of(x)
     assert native is not None
-    held = {name: line.get(name, 0) for name in expected.TOKENS}
+    held = {name: line.get(name, 0) for name in BILLED}
     counted = native.endpoint in COUNTS
     if x.status != 200 or through.status != 200 or counted:
         return ("tokens without work: " + str(held) if any(held.values()) else ""), "none"
     reported = native_usage.usage(native.dialect, native.endpoint, x.response)
     if reported is None:
         return ("" if line.get("estimated") and held["input"] else f"nothing was recorded nor estimated: {held}"), "estimated"
-    wrong = [f"{name} {held[name]}, recorded {reported[name]}" for name in expected.TOKENS if held[name] != reported[name]]
+    wrong = [f"{n} {held[n]}, recorded {reported.get(n, 0)}" for n in BILLED if held[n] != reported.get(n, 0)]
     if line.get("estimated"):
         wrong.append("marked as estimated, though the reply reports usage")
     return "; ".join(wrong), "reported"

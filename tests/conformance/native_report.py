@@ -10,6 +10,7 @@ from tests.conformance.checks import Finding
 from tests.conformance.gateway import KEY
 from tests.conformance.groups import Group, native_grouped
 from tests.conformance.native import native_of
+from tests.conformance.native_cases import native_case_exchanges, replies_of
 from tests.conformance.native_checks import compare_native, compare_sdk
 from tests.conformance.native_sdks import SDKS
 from tests.conformance.stage import Stage
@@ -22,9 +23,12 @@ NATIVE = """## Every other dialect: the reply passes through to the byte
   JSON, AWS event streams) too. An error has the same status, in the dialect's own form.
 - **same request**: the provider receives the same path and body, but for the model's name and the request for usage.
 - **usage**, **estimated**: as above.
-- **same for the SDK**: the maker's Python SDK ({sdks}) parses the same objects, or raises the same error. Voyage's SDK is
-  not asked: the bytes are equal. AWS's errors are compared by status, since the header that names their class was not
-  recorded; Google's replies with words as numbers were asked for by other clients than its SDK.
+- **same for the SDK**: the maker's Python SDK ({sdks}) parses the same objects, or raises
+  the same error. Voyage's SDK is not asked: the bytes are equal. AWS's errors are compared by status, since the header that
+  names their class was not recorded; Google's replies with words as numbers were asked for by other clients than its SDK.
+"""
+
+CASES = """Of {all} replies of conversations that exist in several dialects, in these dialects' forms, {good} pass so too.
 """
 
 JAVASCRIPT = """The JavaScript SDKs of OpenAI, Anthropic and Google, and Vercel's `ai` with its providers for the three, see the
@@ -32,8 +36,8 @@ same for a handful of exchanges each: whole, streamed, with tool calls, refused 
 """
 
 
-def native_section(stage: Stage) -> tuple[str, list[Finding], int]:
-    """The section, its findings, and how many exchanges it covers. Raises RuntimeError where an SDK is missing."""
+def native_section(stage: Stage) -> tuple[str, list[Finding]]:
+    """The section and its findings. Raises RuntimeError where an SDK is missing."""
     groups = native_grouped()
     missing = [package for package in SDKS if find_spec(package.partition(".")[0]) is None]
     if missing:
@@ -42,6 +46,9 @@ def native_section(stage: Stage) -> tuple[str, list[Finding], int]:
         )
     passed = {g: [f for found in stage.each(xs, partial(compare_native, stage)) for f in found] for g, xs in groups.items()}
     seen = _seen_by_sdks(stage)
+    cases = native_case_exchanges()
+    stage.replay.replies.update(replies_of(cases))
+    of_cases = [f for found in stage.each(cases, partial(compare_native, stage)) for f in found]
     lines = [
         "| provider | endpoint | replies | exchanges | same bytes | of them errors | same request | usage | estimated "
         "| same for the SDK |",
@@ -54,9 +61,11 @@ def native_section(stage: Stage) -> tuple[str, list[Finding], int]:
         lines.append(_row(group, row))
     lines.append("| **all** | | | " + " | ".join(f"**{sums[column]}**" for column in range(len(sums))) + " |")
     total = sum(map(len, groups.values()))
-    text = NATIVE.format(total=total, sdks=", ".join(sorted(SDKS)))
-    findings = [f for found in passed.values() for f in found] + list(seen.values())
-    return "\n".join([text, *lines, "", JAVASCRIPT]), findings, total
+    text = NATIVE.format(total=total, sdks=", ".join(sorted(SDKS)).replace("google.", "google-"))
+    findings = [f for found in passed.values() for f in found] + list(seen.values()) + of_cases
+    good = sum(f.check == "pass" and not f.problem for f in of_cases)
+    closing = CASES.format(good=good, all=len(cases))
+    return "\n".join([text, *lines, "", closing, JAVASCRIPT]), findings
 
 
 def _seen_by_sdks(stage: Stage) -> dict[str, Finding]:

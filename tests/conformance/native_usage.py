@@ -169,7 +169,7 @@ def _billed(found: Items) -> dict[str, int] | None:
     billed = (found[0].get("meta") or {}).get("billed_units")
     if billed is None:
         return _openai(found)  # Cohere's form at another vendor
-    return _tokens(input=int(billed.get("input_tokens") or 0))
+    return _tokens(input=int(billed.get("input_tokens") or 0)) | {"rerank_searches": int(billed.get("search_units") or 0)}
 
 
 def _ollama(found: Items) -> dict[str, int] | None:

@@ -18,9 +18,10 @@ from tests.conformance.conversations import case_exchanges, pairs
 from tests.conformance.crossing import compare_pair, compare_recorded_request
 from tests.conformance.exceptions import all_exceptions, unexplained
 from tests.conformance.groups import Group, grouped
+from tests.conformance.native import native_scope
 from tests.conformance.native_report import native_section
-from tests.conformance.stage import Stage
-from tests.traffic import ROOT, Recorded, traffic_dir
+from tests.conformance.stage import Stage, in_scope
+from tests.traffic import ROOT, Recorded, exchanges, traffic_dir
 
 FILE = ROOT / "docs" / "conformance.md"
 Findings = list[Finding]
@@ -62,6 +63,13 @@ All pairs of dialects are in [translation.md](translation.md).
   refused with a clear error before anything is sent.
 """
 
+OUTSIDE = """## Recorded, and not replayed
+
+{total:,} exchanges of APIs that no dialect speaks here (files, batches, sound, pictures, assistants and the like; Cohere's
+first chat API and Writer's own; Vertex AI's predict calls, which clients reach by the makers' dialects), by the recordings'
+names: {listed}.
+"""
+
 
 def main(arguments: list[str]) -> int:
     if traffic_dir() is None:
@@ -91,12 +99,12 @@ def report(stage: Stage) -> tuple[str, list[str]]:
     quiet = [x for xs in groups.values() for x in xs if tells_no_usage(x)]
     unasked = stage.each(quiet, partial(compare_unasked, stage))
     cases = _cases(stage)
-    native, native_findings, native_total = native_section(stage)
+    native, native_findings = native_section(stage)
 
     flat = [f for part in (passed, replies, requests) for found in part.values() for f in found]
     everything = [*flat, *unasked, *native_findings, *(f for found in cases.values() for f in found)]
     sections = [
-        INTRODUCTION.format(total=sum(map(len, groups.values())) + native_total),
+        INTRODUCTION.format(total=len({x.id for x in (*in_scope(), *native_scope())})),
         SAME,
         _passed_table(groups, passed),
         UNASKED.format(all=len(unasked), good=_good(unasked)),
@@ -107,6 +115,7 @@ def report(stage: Stage) -> tuple[str, list[str]]:
         _counted("### Settings without a counterpart", "dropped: ", (f for found in requests.values() for f in found)),
         _cases_section(cases),
         _exceptions_section(),
+        _outside_section(),
     ]
     return "\n".join(sections), unexplained(everything)
 
@@ -200,6 +209,14 @@ def _exceptions_section() -> str:
         f"- {', '.join(f'`{name}`' for name in ids)} ({', '.join(checks)}): {reason}" for reason, (checks, ids) in reasons.items()
     ]
     return "\n".join([*lines, ""])
+
+
+def _outside_section() -> str:
+    """What is recorded and not replayed, so that the counts add up."""
+    inside = {x.id for x in (*in_scope(), *native_scope())}
+    counts = Counter(x.endpoint.strip("/") for x in exchanges() if x.id not in inside)
+    listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return OUTSIDE.format(total=sum(counts.values()), listed=listed)
 
 
 def _good(findings: Iterable[Finding]) -> int:

@@ -22,7 +22,7 @@ from tests.traffic import Recorded, needs_traffic
 pytestmark = needs_traffic
 
 FOLDER = Path(__file__).with_name("js")
-RUN_S = 120
+RUN_S, INSTALL_S = 120, 180
 
 
 class Sdk(NamedTuple):
@@ -52,10 +52,11 @@ def node() -> str:
         pytest.skip("node and npm are not here: install Node.js 20 or newer")
     lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
     if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"the JavaScript SDKs could not be installed: {done.stderr[-300:]}")
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1"]
+        try:
+            subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=INSTALL_S, check=True)
+        except subprocess.SubprocessError as error:
+            pytest.skip(f"the JavaScript SDKs could not be installed: {error} {(error.stderr or '')[-300:]}")
     return found
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.conformance import expected
+from tests.conformance import expected, native_usage
 from tests.conformance.asks import ask
 from tests.conformance.checks import Finding
 from tests.conformance.content import Call, Content, content
 from tests.conformance.crossing import refusal_reason, request_differences, short_reply
 from tests.conformance.exceptions import all_exceptions, unexplained
+from tests.conformance.native import Got
+from tests.conformance.native_checks import reply_differences
 from tests.conformance.replay import odd_pieces
+from tests.endtoend.framing import aws
 
 REASONING = {"completion_tokens_details": {"reasoning_tokens": 7}}
 BODY = "où🙂".encode() * 400
@@ -148,3 +152,60 @@ def test_a_problem_without_an_exception_and_an_exception_without_its_problem_bot
     exempt = all_exceptions()[0]
     findings = [Finding("pass", "never-recorded", "differs"), Finding(exempt.check, exempt.ids[0]), Finding("pass", "fine")]
     assert [line.split(":")[0] for line in unexplained(findings)] == ["pass never-recorded", f"{exempt.check} {exempt.ids[0]}"]
+
+
+def test_an_equal_reply_and_an_unequal_one_are_told_apart() -> None:
+    direct = Got(200, "application/json", b'{"a":1}', {})
+    assert reply_differences(direct, replace(direct, headers={"x-freehold-call-id": "c"})) == ""
+    assert reply_differences(direct, replace(direct, body=b'{"a": 1}')).startswith("7 bytes, through 8, other from 5")
+    assert reply_differences(direct, replace(direct, content_type="text/plain")).startswith("content type")
+    assert reply_differences(direct, replace(direct, status=502)).startswith("status 200, through 502")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "endpoint", "body", "tokens"),
+    [
+        (
+            "openai_responses",
+            "responses",
+            {"usage": {"input_tokens": 9, "output_tokens": 4, "input_tokens_details": {"cached_tokens": 5}}},
+            (9, 4, 5),
+        ),
+        (
+            "gemini",
+            "generateContent",
+            {
+                "usageMetadata": {
+                    "promptTokenCount": 9,
+                    "candidatesTokenCount": 3,
+                    "thoughtsTokenCount": 1,
+                    "cachedContentTokenCount": 5,
+                }
+            },
+            (9, 4, 5),
+        ),
+        ("bedrock", "converse", {"usage": {"inputTokens": 4, "outputTokens": 4, "cacheReadInputTokens": 5}}, (9, 4, 5)),
+        ("bedrock_invoke", "invoke", {"usage": {"input_tokens": 4, "output_tokens": 4, "cache_read_input_tokens": 5}}, (9, 4, 5)),
+        ("bedrock_invoke", "invoke", {"inputTextTokenCount": 9, "results": [{"tokenCount": 4}]}, (9, 4, 0)),
+        (
+            "cohere",
+            "chat",
+            {"usage": {"billed_units": {"input_tokens": 9, "output_tokens": 4}, "tokens": {"input_tokens": 99}}},
+            (9, 4, 0),
+        ),
+        ("ollama", "api/chat", {"done": True, "prompt_eval_count": 9, "eval_count": 4}, (9, 4, 0)),
+    ],
+)
+def test_expected_usage_of_the_other_dialects_counts_everything_once(
+    dialect: str, endpoint: str, body: dict[str, Any], tokens: tuple[int, int, int]
+) -> None:
+    found = native_usage.usage(dialect, endpoint, json.dumps(body).encode())
+    assert found is not None
+    assert (found["input"], found["output"], found["cache_read"]) == tokens
+
+
+def test_aws_events_are_opened_with_their_payloads() -> None:
+    data = aws(("messageStart", {"role": "assistant"}), ("metadata", {"usage": {"inputTokens": 3, "outputTokens": 2}}))
+    assert [*native_usage.items(data)[0]] == ["role"]
+    found = native_usage.usage("bedrock", "converse-stream", data)
+    assert found is not None and (found["input"], found["output"]) == (3, 2)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from freehold.wire.dialect import Asked
 from tests.conformance.native import native_of, native_scope, streams
 from tests.conformance.stage import in_scope
+from tests.endtoend.framing import aws
 from tests.traffic import Recorded, cases
 
 CHAT = (
@@ -81,22 +81,29 @@ def requests() -> dict[str, list[Request]]:
 @lru_cache(maxsize=1)
 def replies() -> dict[str, list[Reply]]:
     found: dict[str, list[Reply]] = {dialect: [] for dialect in CHAT}
-    for case in cases():
-        for name, dialect in _CASES.items():
-            for turn in ("", "followup-"):
-                held = case.of(name, turn)
-                key = f"{case.name}.{turn}{name}"
-                if "response" in held:
-                    body = {k: v for k, v in held["response"].items() if k not in ("$metadata", "sdkHttpResponse")}
-                    found[dialect].append(Reply(dialect, f"{key}.whole", json.dumps(body).encode(), False))
-                if held.get("response-streaming"):
-                    found[dialect].append(
-                        Reply(dialect, f"{key}.stream", b"".join(_streamed(dialect, held["response-streaming"])), True)
-                    )
+    for reply, _ in case_replies():
+        found[reply.dialect].append(reply)
     for dialect, members in _recorded().items():
         for stream in (False, True):
             chosen = _spread([x for x in members if streamed(x) == stream])
             found[dialect] += [Reply(dialect, x.id, x.response, stream) for x in chosen]
+    return found
+
+
+def case_replies() -> list[tuple[Reply, dict[str, Any]]]:
+    """Every reply of the cases with the request that it answers; streams are written out as the provider sends them."""
+    found: list[tuple[Reply, dict[str, Any]]] = []
+    for case in cases():
+        for name, dialect in _CASES.items():
+            for turn in ("", "followup-"):
+                held = case.of(name, turn)
+                key, request = f"{case.name}.{turn}{name}", _bare(dialect, held.get("request", {}))
+                if "response" in held:
+                    body = {k: v for k, v in held["response"].items() if k not in ("$metadata", "sdkHttpResponse")}
+                    found.append((Reply(dialect, f"{key}.whole", json.dumps(body).encode(), False), request))
+                if held.get("response-streaming"):
+                    data = b"".join(_streamed(dialect, held["response-streaming"]))
+                    found.append((Reply(dialect, f"{key}.stream", data, True), request))
     return found
 
 
@@ -161,7 +168,7 @@ def _streamed(dialect: str, events: Iterable[dict[str, Any]]) -> Iterator[bytes]
     for event in events:
         if dialect == "bedrock":
             for kind, payload in event.items():
-                yield _frame(kind, json.dumps(payload).encode())
+                yield aws((kind, payload))
         elif dialect == "bedrock_invoke":
             yield from _invoke_frame(event)
         elif dialect in ("anthropic", "openai_responses"):
@@ -173,25 +180,7 @@ def _streamed(dialect: str, events: Iterable[dict[str, Any]]) -> Iterator[bytes]
 
 
 def _invoke_frame(event: dict[str, Any]) -> Iterator[bytes]:
-    import base64
-
+    """An event of Claude's as InvokeModel sends it: in base64, in a chunk."""
     inner = event.get("chunk", event)
-    if isinstance(inner, dict) and isinstance(inner.get("bytes"), str):
-        yield _frame("chunk", json.dumps({"bytes": inner["bytes"]}).encode())
-    else:
-        yield _frame("chunk", json.dumps({"bytes": base64.b64encode(json.dumps(inner).encode()).decode()}).encode())
-
-
-def _frame(kind: str, payload: bytes) -> bytes:
-    """One message of AWS's event stream."""
-    heads = b"".join(
-        bytes([len(name)]) + name + b"\x07" + struct.pack(">H", len(value)) + value
-        for name, value in (
-            (b":event-type", kind.encode()),
-            (b":content-type", b"application/json"),
-            (b":message-type", b"event"),
-        )
-    )
-    prelude = struct.pack(">II", len(heads) + len(payload) + 16, len(heads))
-    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + heads + payload
-    return message + struct.pack(">I", zlib.crc32(message))
+    held = inner.get("bytes") if isinstance(inner, dict) else None
+    yield aws(("chunk", {"bytes": held if isinstance(held, str) else base64.b64encode(json.dumps(inner).encode()).decode()}))

@@ -120,6 +120,7 @@ def note_usage(usage: Usage, line: LedgerLine) -> None:
     line.web_searches = usage.web_searches
     line.seconds = usage.seconds
     line.characters = usage.characters
+    line.rerank_searches = usage.rerank_searches
 
 
 def _who_and_where(x: Exchange, line: LedgerLine) -> None:

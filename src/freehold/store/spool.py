@@ -63,6 +63,7 @@ class LedgerLine(Struct, omit_defaults=True, kw_only=True):
     web_searches: int = 0
     seconds: float = 0.0  # of audio
     characters: int = 0  # of text to be spoken
+    rerank_searches: int = 0
     service_tier: str = ""
     estimated: bool = False  # tokens counted by us
     cost_nusd: int | None = None
