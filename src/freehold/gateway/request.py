@@ -5,14 +5,14 @@ The server knows nothing of dialects, keys or routes: it asks the `Handler` how 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from freehold.base.errors import GatewayError, InvalidRequest, RequestTimeout, TooLarge
 from freehold.pipeline.output import Output
 
-CHUNKED = -1  # Request.content_length of a body that comes in chunks
+CHUNKED: Final = -1  # Request.content_length of a body that comes in chunks
 
 
 class Request(Struct, eq=False):
