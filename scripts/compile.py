@@ -30,6 +30,7 @@ MODULES = (
     "gateway/endpoints.py",
     "gateway/head.py",
     "gateway/output.py",
+    "gateway/request.py",
     "observe/metrics.py",
     "pipeline/admit.py",
     "pipeline/attempt.py",

@@ -97,13 +97,13 @@ def test_a_spread_shows_median_least_and_greatest() -> None:
     assert spread([]) == "-"
 
 
-@pytest.mark.parametrize(
-    "configured, said",
-    [
-        ("", "without PGO and LTO"),
-        ("'--enable-optimizations'", "with PGO"),
-        ("'--enable-optimizations' '--with-lto'", "with PGO and LTO"),
-    ],
-)
-def test_the_head_says_how_the_interpreter_was_built(configured: str, said: str) -> None:
-    assert interpreter(configured).endswith(f" built {said}")
+BUILDS = {
+    "": "without PGO and LTO",
+    "'--enable-optimizations'": "with PGO",
+    "'--enable-optimizations' '--with-lto'": "with PGO and LTO",
+}
+
+
+@pytest.mark.parametrize("configured", BUILDS)
+def test_the_head_says_how_the_interpreter_was_built(configured: str) -> None:
+    assert interpreter(configured).endswith(f" built {BUILDS[configured]}")
