@@ -156,11 +156,10 @@ class Stage:
             "status": client.written[9:12].decode(),
             "end": client.written[-12:].decode("ascii", "replace"),
             "client": client.closed,
-            "upstreams": [transport.closed for transport in self.upstreams],
-            "idle": len(self.bucket.idle),
         }
         await self.server.drain(0)
         found["active"] = self.server.active_calls
+        found["upstreams"] = [transport.closed or transport.protocol.phase for transport in self.upstreams]
         await self.pool.close()
         self.spool.close()
         lines = list(read_lines(self.folder))

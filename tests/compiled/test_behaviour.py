@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from freehold.base import build
+from freehold.upstream.connection import IDLE
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -38,16 +40,14 @@ def pure(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_every_call_is_recorded_once_and_nothing_stays_behind(pure: dict[str, Any]) -> None:
+    outcomes = Counter()
     for title, found in pure["failures"].items():
         assert len(found["ledger"]) == (0 if "no such path" in title else 1), (title, found)
         assert found["active"] == 0, (title, found)
+        assert all(state in (IDLE, "aborted", "reset") for state in found["upstreams"]), (title, found)
+        outcomes.update(line[0] for line in found["ledger"])
     assert pure["problems"] == []
-
-
-def test_a_client_that_leaves_stops_its_upstream(pure: dict[str, Any]) -> None:
-    left = [found for found in pure["failures"].values() if found["ledger"] and found["ledger"][0][0] == "client_gone"]
-    assert len(left) > 100
-    assert all("aborted" in found["upstreams"] or found["idle"] == 2 for found in left)
+    assert all(outcomes[outcome] >= 50 for outcome in ("ok", "cut", "refused", "upstream_error", "client_gone")), outcomes
 
 
 def test_a_bug_is_answered_recorded_and_told_without_values(pure: dict[str, Any]) -> None:
