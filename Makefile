@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input insta
 STAMPS := .venv/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help up install test fuzz check format bench docs docs-conformance docs-translation prices lock clean
+.PHONY: help up install test fuzz check format compile uncompile wheel bench docs docs-conformance docs-translation prices lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -38,7 +38,17 @@ format: $(STAMPS)/dev ## Format the sources and repair what can be
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMPS)/bench ## Measure against nginx and ferrogw (BENCH_ARGS="--rounds 3")
+compile: $(STAMPS)/compile ## Compile the hot path beside its sources: a third less CPU a call (needs a C compiler)
+	$(BIN)/python scripts/compile.py
+
+uncompile: ## Remove what was compiled: pure Python again
+	@find src -name '*.so' -delete
+	@rm -f src/freehold/compiled.sha256
+
+wheel: $(STAMPS)/compile ## Build the compiled wheel for this Python and machine into dist/
+	FREEHOLD_COMPILE=1 $(BIN)/python -m pip --disable-pip-version-check wheel --no-deps --no-build-isolation -w dist .
+
+bench: $(STAMPS)/bench ## Measure against nginx and ferrogw (BENCH_ARGS="--rounds 3 --pure")
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  command -v wrk >/dev/null && command -v nginx >/dev/null || { apt-get update -qq && apt-get install -qq -y wrk nginx; }; \
 	fi
@@ -57,12 +67,12 @@ prices: $(STAMPS)/dev ## Write the price table from the genai-prices package
 	$(BIN)/python scripts/make_prices.py
 
 lock: ## Resolve requirements/*.in afresh (needs uv)
-	cd requirements && for name in run dev bench; do \
+	cd requirements && for name in run dev compile bench; do \
 	  uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate $$name.in -o $$name.lock || exit 1; \
 	done
 
-clean: ## Remove .venv and caches; data/ stays
+clean: uncompile ## Remove .venv, caches and what was compiled; data/ stays
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # --- environment: a stamp is renewed when its lock changes, so that repeated runs are instant ---
@@ -82,6 +92,10 @@ $(STAMPS)/run: $(BIN)/python requirements/run.lock pyproject.toml
 $(STAMPS)/dev: $(STAMPS)/run requirements/dev.lock
 	@echo "Installing what the tests need"
 	@$(PIP) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(STAMPS)/compile: $(STAMPS)/run requirements/compile.lock
+	@$(PIP) --require-hashes -r requirements/compile.lock
 	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/run requirements/bench.lock

@@ -106,7 +106,7 @@ async def measure(dialects: list[str], calls: int, rounds: int, folder: Path) ->
     server = Server(Gateway(Runtime(snapshot, pool, Spool(folder), Metrics(), len)), config.server)
     await server.start([])
     bucket = pool._bucket(Origin("http", "127.0.0.1", 9))
-    for _ in range(_AT_ONCE):
+    for _ in range(_AT_ONCE * (rounds * len(dialects) + 1)):  # a round leaves its last calls under way
         upstream = Upstream(bucket, loop)
         upstream.connection_made(Wire(lambda _, upstream=upstream: loop.call_soon(_feed, upstream)))  # type: ignore[arg-type, misc]
         bucket.idle.append(upstream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sysconfig
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,8 +147,8 @@ def _row(name: str, rows: Sequence[Sample]) -> str:
     )
 
 
-def machine(cores: tuple[int, int]) -> str:
-    """What it ran on, and whether the two cores are halves of one (then they slow each other)."""
+def machine(cores: tuple[int, int], build: str) -> str:
+    """What it ran on, what of Freehold (`build`), and whether the two cores are halves of one (then they slow each other)."""
     model = "unknown CPU"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -156,5 +157,11 @@ def machine(cores: tuple[int, int]) -> str:
     siblings = Path(f"/sys/devices/system/cpu/cpu{cores[0]}/topology/thread_siblings_list")
     shared = siblings.exists() and str(cores[1]) in siblings.read_text().replace("-", ",").split(",")
     note = "; the two cores are threads of ONE physical core: compare ratios only" if shared else ""
-    system = f"Linux {platform.release()}, Python {platform.python_version()}"
-    return f"{model}, {system}; candidates on core {cores[0]}, tools on {cores[1]}{note}"
+    system = f"Linux {platform.release()}, {interpreter(str(sysconfig.get_config_var('CONFIG_ARGS') or ''))}"
+    return f"{build}; {model}, {system}; candidates on core {cores[0]}, tools on {cores[1]}{note}"
+
+
+def interpreter(configured: str) -> str:
+    """The interpreter, and which of the two optimizations that distributions build theirs with (`configured`) it has."""
+    options = [name for name, flag in (("PGO", "--enable-optimizations"), ("LTO", "--with-lto")) if flag in configured]
+    return f"Python {platform.python_version()} built {'with ' + ' and '.join(options) if options else 'without PGO and LTO'}"

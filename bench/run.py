@@ -8,6 +8,7 @@ does not work as it must.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from bench.candidates import FOLDER, STARTS, Absent, Candidate, Failed, start_fr
 from bench.scenarios import OPEN_STREAMS, SCENARIOS, Bench, Sample, Scenario, take_ledger
 from bench.wrk import second_opinion
 
+ROOT = FOLDER.parent
 BUSY_LOAD = 0.7  # more than a machine at rest shows
 
 
@@ -115,6 +117,7 @@ def main() -> int:
     processes.stop_all_at_exit()
     folder = Path(tempfile.mkdtemp(prefix="freehold-bench-"))
     try:
+        build = prepare(folder, pure=options.pure)
         run = measure(folder, (cores[0], cores[1]), scenarios, options)
     except (Failed, Absent) as error:
         say(f"refused: {error}")
@@ -125,7 +128,27 @@ def main() -> int:
     finally:
         processes.stop_all()
         shutil.rmtree(folder, ignore_errors=True)
-    return conclude(run, (cores[0], cores[1]), options.json)
+    return conclude(run, report.machine((cores[0], cores[1]), build), options.json)
+
+
+def prepare(folder: Path, pure: bool) -> str:
+    """A copy of the sources as they are now, compiled unless `pure`, which every Freehold started from here runs.
+
+    Returns what `freehold version` says of it. The checkout stays as it is.
+    """
+    tree = folder / "python"
+    if pure or importlib.util.find_spec("mypyc") is None:
+        shutil.copytree(ROOT / "src", tree, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    else:
+        say("compiling Freehold (half a minute; --pure measures it as plain Python)")
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / "compile.py"), "--into", str(tree)], capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            raise Failed(f"Freehold does not compile:\n{done.stderr}")
+    os.environ["PYTHONPATH"] = str(tree)
+    version = [sys.executable, "-m", "freehold", "version"]
+    return subprocess.run(version, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def measure(folder: Path, cores: tuple[int, int], scenarios: list[Scenario], options: argparse.Namespace) -> Run:
@@ -161,9 +184,9 @@ def compile_tools(folder: Path) -> Path:
     return folder
 
 
-def conclude(run: Run, cores: tuple[int, int], json_file: Path | None) -> int:
+def conclude(run: Run, head: str, json_file: Path | None) -> int:
     findings = report.judge(run.samples, run.values, run.faulty)
-    print(f"\n{report.machine(cores)}\nMedians over rounds, least and greatest in brackets.\n")
+    print(f"\n{head}\nMedians over rounds, least and greatest in brackets.\n")
     print(report.table(run.samples))
     print("\nRatios within a round, and figures with a bound:")
     print("\n".join(finding.line() for finding in findings))
@@ -171,7 +194,7 @@ def conclude(run: Run, cores: tuple[int, int], json_file: Path | None) -> int:
         print("\nNotes:\n" + "\n".join(f"  {note}" for note in run.notes))
     if json_file is not None:
         content: dict[str, Any] = {
-            "machine": report.machine(cores),
+            "machine": head,
             "samples": [s.as_dict() for s in run.samples],
             "findings": [f.as_dict() for f in findings],
             "notes": run.notes,
@@ -187,6 +210,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement, default 4")
     parser.add_argument("--only", default="", metavar="NAME", help=f"what has NAME in its name: {names}")
     parser.add_argument("--candidates", default=",".join(STARTS), metavar="NAMES", help="default %(default)s")
+    parser.add_argument("--pure", action="store_true", help="measure Freehold as plain Python, not compiled")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and finding there")
     options = parser.parse_args()
     if options.rounds < 1 or options.seconds < 0.5:

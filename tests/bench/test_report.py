@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.report import RATIOS, VALUES, Finding, judge, spread
+from bench.report import RATIOS, VALUES, Finding, interpreter, judge, spread
 from bench.scenarios import SCENARIOS, Sample
 
 
@@ -95,3 +95,15 @@ def test_a_spread_shows_median_least_and_greatest() -> None:
     assert spread([3.0, 1.0, 2.0]) == "2 (1-3)"
     assert spread([123.4]) == "123"
     assert spread([]) == "-"
+
+
+BUILDS = {
+    "": "without PGO and LTO",
+    "'--enable-optimizations'": "with PGO",
+    "'--enable-optimizations' '--with-lto'": "with PGO and LTO",
+}
+
+
+@pytest.mark.parametrize("configured", BUILDS)
+def test_the_head_says_how_the_interpreter_was_built(configured: str) -> None:
+    assert interpreter(configured).endswith(f" built {BUILDS[configured]}")

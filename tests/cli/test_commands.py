@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import freehold
+from freehold.base import build
 from freehold.store.keys import list_keys
 from freehold.store.spool import LedgerLine, Spool
 
@@ -35,8 +37,8 @@ def run(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_version() -> None:
-    assert run(Path.cwd(), "version").stdout.startswith("freehold 0.")
+def test_version_says_how_it_was_built() -> None:
+    assert run(Path.cwd(), "version").stdout == f"freehold {freehold.__version__} ({build.description()})\n"
 
 
 def test_check_counts_what_a_right_file_holds(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
 
@@ -41,38 +40,35 @@ class Wire:
     def resume_reading(self) -> None: ...
 
 
-class AtOnce(Outbox):
-    """There is no running loop here whose turn could end."""
-
-    def put(self, write: Callable[[Any], None], data: Any) -> None:
-        self.turn += 1
-        write(data)
-
-
 class Outcome:
     """What one exchange came to, as comparable values."""
 
     def __init__(self, pieces: list[bytes], end: bool) -> None:
         loop = asyncio.new_event_loop()
         try:
-            bucket = Bucket(Origin("http", "peer.example", 80), 10, 55, AtOnce())
-            wire = Wire()
-            connection = Connection(bucket, loop)
-            connection.connection_made(cast(Any, wire))
-            reply = connection.start(b"POST / HTTP/1.1\r\n\r\n", b"", Timeouts())
-            for piece in pieces:
-                connection.data_received(piece)
-            if end and not wire.closed:
-                connection.eof_received()
-            if end or wire.closed:
-                connection.connection_lost(None)
-            self.status = reply.status
-            self.headers = reply.headers
-            self.body = reply.take()
-            self.complete = reply.complete
-            self.kept = bool(bucket.idle) and not wire.closed
+            loop.run_until_complete(self._exchange(pieces, end))
         finally:
             loop.close()
+
+    async def _exchange(self, pieces: list[bytes], end: bool) -> None:
+        outbox = Outbox()
+        bucket = Bucket(Origin("http", "peer.example", 80), 10, 55, outbox)
+        wire = Wire()
+        connection = Connection(bucket, asyncio.get_running_loop())
+        connection.connection_made(cast(Any, wire))
+        reply = connection.start(b"POST / HTTP/1.1\r\n\r\n", b"", Timeouts())
+        outbox.flush()
+        for piece in pieces:
+            connection.data_received(piece)
+        if end and not wire.closed:
+            connection.eof_received()
+        if end or wire.closed:
+            connection.connection_lost(None)
+        self.status = reply.status
+        self.headers = reply.headers
+        self.body = reply.take()
+        self.complete = reply.complete
+        self.kept = bool(bucket.idle) and not wire.closed
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Outcome) and vars(self) == vars(other)

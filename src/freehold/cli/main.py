@@ -113,8 +113,10 @@ def spend(
 
 @app.command()
 def version() -> None:
-    """Print the version."""
-    print(f"freehold {__version__}")
+    """Print the version, and whether this copy is compiled or pure Python."""
+    from freehold.base import build
+
+    print(f"freehold {__version__} ({build.description()})")
 
 
 @key_app.command("create")

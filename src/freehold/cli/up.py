@@ -14,6 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from freehold.base import build
 from freehold.cli.settings import DEFAULT_FILE, Failed, config_file, load_effective
 from freehold.cli.welcome import Welcome, welcome
 from freehold.config.discover import Effective, effective
@@ -38,6 +39,8 @@ class Start(Struct, frozen=True):
 
 def start(options: Start) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError, Failed or OSError where it can't."""
+    if build.is_stale():
+        raise Failed(build.STALE)
     file = config_file(options.config)
     config = load(file, os.environ, PROVIDERS)
     with _listen(options.host, options.port) as listener:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from io import BytesIO
 from time import monotonic_ns
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from freehold.base.aio import Call
 from freehold.base.errors import GatewayError, RequestTimeout
@@ -29,9 +29,14 @@ from freehold.observe import log
 if TYPE_CHECKING:
     from freehold.gateway.server import Server
 
-_HEAD, _BODY, _CALL, _LINGER, _CLOSED = range(5)
-_NEVER = float("inf")
-_LARGE_BODY_BYTES = 64 * 1024  # announced above this, the handler is asked before it is read
+_HEAD: Final = 0
+_BODY: Final = 1
+_CALL: Final = 2
+_LINGER: Final = 3
+_CLOSED: Final = 4
+
+_NEVER: Final = float("inf")
+_LARGE_BODY_BYTES: Final = 64 * 1024  # announced above this, the handler is asked before it is read
 _PIPELINE_BYTES = 16 * 1024  # held while a call is in flight; beyond it we stop reading
 _WRITE_HIGH_BYTES = 64 * 1024
 _WRITE_LOW_BYTES = 16 * 1024

@@ -8,22 +8,23 @@ secret are not remembered. Sans-IO.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from freehold.gateway.request import CHUNKED, Request, refused
 
-MAX_HEAD_BYTES = 32 * 1024
-MAX_TARGET_BYTES = 8 * 1024
-MAX_HEADERS = 100
+MAX_HEAD_BYTES: Final = 32 * 1024
+MAX_TARGET_BYTES: Final = 8 * 1024
+MAX_HEADERS: Final = 100
 
-_SECRET = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie", b"proxy-authorization"))
+_SECRET: Final = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie", b"proxy-authorization"))
 # Two of these in one request mean that two readers may take different ones for true.
 _SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect")) | _SECRET - {b"cookie"}
-_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*)?)")
+_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*)?)")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/(\d\.\d)")
 _METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
-_DIGITS = re.compile(rb"[0-9]{1,19}")
+_DIGITS: Final = re.compile(rb"[0-9]{1,19}")
 _REMEMBERED = 1024  # lines; then all are forgotten, which is simpler than choosing and costs a parse each
-_REMEMBERED_BYTES = 512  # a longer line is parsed each time
+_REMEMBERED_BYTES: Final = 512  # a longer line is parsed each time
 
 
 class _Lines(dict[bytes, tuple[bytes, bytes]]):

@@ -11,20 +11,18 @@ import http
 import socket
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Final
 
 from freehold.gateway.request import Request
 
 if TYPE_CHECKING:
     from freehold.gateway.connection import Connection
 
-_STATUS_LINES = {s.value: b"HTTP/1.1 %d %b\r\n" % (s.value, s.phrase.encode()) for s in http.HTTPStatus}
-_BODYLESS = frozenset((204, 304))  # by definition, whatever their headers say
-_KEEP_ALIVE = b"connection: keep-alive\r\n"
-_CLOSE = b"connection: close\r\n"
-_COPY_LIMIT_BYTES = 16 * 1024  # above it, a second write is cheaper than joining
+_STATUS_LINES: Final = {s.value: b"HTTP/1.1 %d %b\r\n" % (s.value, s.phrase.encode()) for s in http.HTTPStatus}
+_BODYLESS: Final = frozenset((204, 304))  # by definition, whatever their headers say
+_KEEP_ALIVE: Final = b"connection: keep-alive\r\n"
+_CLOSE: Final = b"connection: close\r\n"
+_COPY_LIMIT_BYTES: Final = 16 * 1024  # above it, a second write is cheaper than joining
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time
 
 
@@ -32,23 +30,52 @@ def status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-class Reply(Struct, eq=False):
-    """See pipeline.output.Output. After the client has gone every write is a no-op and `drained` raises."""
+class Reply:
+    """See pipeline.output.Output. After the client has gone every write is a no-op and `drained` raises.
 
-    _connection: Connection
-    _request: Request
-    _put: Callable[[Callable[[bytes], None], bytes], None]  # the server's outbox
-    _write: Callable[[bytes], None]
-    keep_alive: bool
-    paused: bool
-    started: bool = False
-    ended: bool = False
-    gone: bool = False
-    _bodyless: bool = False
-    _chunked: bool = False
-    _on_pause: Callable[[], None] | None = None
-    _on_resume: Callable[[], None] | None = None
-    _waiters: list[asyncio.Future[None]] | None = None
+    `put` is the server's outbox, `write` the transport's. `keep_alive`: the connection may serve another request.
+    """
+
+    __slots__ = (
+        "_bodyless",
+        "_chunked",
+        "_connection",
+        "_on_pause",
+        "_on_resume",
+        "_put",
+        "_request",
+        "_waiters",
+        "_write",
+        "ended",
+        "gone",
+        "keep_alive",
+        "paused",
+        "started",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        request: Request,
+        put: Callable[[Callable[[bytes], None], bytes], None],
+        write: Callable[[bytes], None],
+        keep_alive: bool,
+        paused: bool,
+    ) -> None:
+        self._connection = connection
+        self._request = request
+        self._put = put
+        self._write = write
+        self._bodyless = False
+        self._chunked = False
+        self._on_pause: Callable[[], None] | None = None
+        self._on_resume: Callable[[], None] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self.keep_alive = keep_alive
+        self.paused = paused
+        self.started = False
+        self.ended = False
+        self.gone = False
 
     def whole(self, status: int, headers: bytes, body: bytes) -> None:
         persistence = self._begin()

@@ -5,33 +5,55 @@ The server knows nothing of dialects, keys or routes: it asks the `Handler` how 
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from msgspec import Struct
+from typing import Final, Protocol
 
 from freehold.base.errors import GatewayError, InvalidRequest, RequestTimeout, TooLarge
 from freehold.pipeline.output import Output
 
-CHUNKED = -1  # Request.content_length of a body that comes in chunks
+CHUNKED: Final = -1  # Request.content_length of a body that comes in chunks
 
 
-class Request(Struct, eq=False):
+class Request:
     """A whole request. `path` is as the client sent it (not percent-decoded), without the query.
 
     `headers` have lower-case names; repeated ones are joined with b", ". `content_length` is what was announced, in
     bytes, or CHUNKED; `body` is empty until the handler is called. `arrived_ns` is `time.monotonic_ns()` at the last byte.
     """
 
-    method: str
-    path: str
-    query: bytes
-    headers: dict[bytes, bytes]
-    http11: bool
-    keep_alive: bool
-    content_length: int
-    client_ip: str
-    body: bytes = b""
-    arrived_ns: int = 0
+    __slots__ = (
+        "arrived_ns",
+        "body",
+        "client_ip",
+        "content_length",
+        "headers",
+        "http11",
+        "keep_alive",
+        "method",
+        "path",
+        "query",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        http11: bool,
+        keep_alive: bool,
+        content_length: int,
+        client_ip: str,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.http11 = http11
+        self.keep_alive = keep_alive
+        self.content_length = content_length
+        self.client_ip = client_ip
+        self.body = b""
+        self.arrived_ns = 0
 
     @property
     def expects_continue(self) -> bool:

@@ -5,8 +5,6 @@ Only the phases write here. Nothing that a client sends sets a control field: it
 
 from __future__ import annotations
 
-from msgspec import Struct, field
-
 from freehold.base.errors import GatewayError
 from freehold.base.ids import new_call_id
 from freehold.pipeline.runtime import Principal, Route, Side, Target
@@ -17,43 +15,89 @@ from freehold.wire.embed import EmbedRequest
 from freehold.wire.rank import RerankRequest
 
 
-class Exchange(Struct, eq=False):
-    """Fields in the order in which the phases fill them."""
+class Exchange:
+    """Attributes in the order in which the phases fill them."""
 
-    dialect: Dialect  # the client's
-    kind: Kind
-    headers: dict[bytes, bytes]  # lower-case names
-    body: bytes
-    arrived_ns: int  # monotonic
-    home: str = ""  # provider that a bare model name means under /openai and /anthropic
-    asked: Asked = NOTHING_ASKED  # what the URL says
-    upgrade: bytes = b""  # header lines that accept a WebSocket
-    call_id: str = field(default_factory=new_call_id)
-    # admit
-    principal: Principal | None = None
-    peek: Peek | None = None
-    heard: tuple[Dialect, Peek] | None = None  # a passthrough that is a chat of this dialect: its usage can be learned
-    route: Route | None = None
-    # attempt
-    chat: ChatRequest | None = None  # when translating; one of these three, by `kind`
-    embed: EmbedRequest | None = None
-    rerank: RerankRequest | None = None
-    target: Target | None = None  # the one tried last
-    side: Side | None = None  # of its provider
-    attempts: list[AttemptLine] = field(default_factory=list)  # those that failed, then the one that answered
-    sent: bool = False  # a request left for some target that did not refuse it
-    translated: bool = False
-    dropped: tuple[str, ...] = ()
-    relay: Relay | None = None
-    reply_lines: bytes = b""  # header lines of the upstream's that go on to the client
-    upstream_id: str = ""
-    wait_ns: int = 0  # spent waiting for upstreams before the commit point
-    # deliver
-    commit_ns: int = 0  # monotonic; 0 before the headers left
-    status: int = 0
-    error: GatewayError | None = None
-    # settle
-    outcome: str = ""
-    usage: Usage | None = None
-    cost_nusd: int | None = None
-    recorded: bool = False
+    __slots__ = (
+        "arrived_ns",
+        "asked",
+        "attempts",
+        "body",
+        "call_id",
+        "chat",
+        "commit_ns",
+        "cost_nusd",
+        "dialect",
+        "dropped",
+        "embed",
+        "error",
+        "headers",
+        "heard",
+        "home",
+        "kind",
+        "outcome",
+        "peek",
+        "principal",
+        "recorded",
+        "relay",
+        "reply_lines",
+        "rerank",
+        "route",
+        "sent",
+        "side",
+        "status",
+        "target",
+        "translated",
+        "upgrade",
+        "upstream_id",
+        "usage",
+        "wait_ns",
+    )
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        kind: Kind,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        arrived_ns: int,
+        home: str = "",
+        asked: Asked = NOTHING_ASKED,
+    ) -> None:
+        self.dialect = dialect  # the client's
+        self.kind: Kind = kind
+        self.headers = headers  # lower-case names
+        self.body = body
+        self.arrived_ns = arrived_ns  # monotonic
+        self.home = home  # provider that a bare model name means under /openai and /anthropic
+        self.asked = asked  # what the URL says
+        self.upgrade = b""  # header lines that accept a WebSocket
+        self.call_id = new_call_id()
+        # admit
+        self.principal: Principal | None = None
+        self.peek: Peek | None = None
+        self.heard: tuple[Dialect, Peek] | None = None  # a passthrough that is a chat of this dialect: its usage can be learned
+        self.route: Route | None = None
+        # attempt
+        self.chat: ChatRequest | None = None  # when translating; one of these three, by `kind`
+        self.embed: EmbedRequest | None = None
+        self.rerank: RerankRequest | None = None
+        self.target: Target | None = None  # the one tried last
+        self.side: Side | None = None  # of its provider
+        self.attempts: list[AttemptLine] = []  # those that failed, then the one that answered
+        self.sent = False  # a request left for some target that did not refuse it
+        self.translated = False
+        self.dropped: tuple[str, ...] = ()
+        self.relay: Relay | None = None
+        self.reply_lines = b""  # header lines of the upstream's that go on to the client
+        self.upstream_id = ""
+        self.wait_ns = 0  # spent waiting for upstreams before the commit point
+        # deliver
+        self.commit_ns = 0  # monotonic; 0 before the headers left
+        self.status = 0
+        self.error: GatewayError | None = None
+        # settle
+        self.outcome = ""
+        self.usage: Usage | None = None
+        self.cost_nusd: int | None = None
+        self.recorded = False
