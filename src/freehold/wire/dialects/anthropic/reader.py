@@ -45,6 +45,7 @@ from freehold.wire.dialects.anthropic.events import (
 from freehold.wire.dialects.anthropic.usage import WireUsage, at_start, canonical, extras_of
 from freehold.wire.fold import unfold
 from freehold.wire.sse import SSEDecoder, SSEError, SSEvent
+from freehold.wire.wholereader import WholeReader
 
 _fields = json.Decoder(dict[str, Raw]).decode
 _encode = json.Encoder().encode
@@ -246,23 +247,8 @@ def reply_part(raw: Raw) -> AnyPart:
         return Opaque(dialect=NAME, kind="unknown", raw=raw)
 
 
-class WholeReader:
-    """Collects the body; everything happens in `close`."""
-
-    __slots__ = ("_chunks",)
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        self._chunks.append(chunk)
-        return []
-
-    def close(self) -> list[Event]:
-        try:
-            return _whole(b"".join(self._chunks))
-        except (ValueError, RecursionError):
-            return [broken("the reply is not the JSON of a message")]
+def whole_reader() -> WholeReader:
+    return WholeReader(_whole, broken("the reply is not the JSON of a message"))
 
 
 class _WholeBody(WireMessage):

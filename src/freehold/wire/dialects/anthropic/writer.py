@@ -21,6 +21,7 @@ from msgspec import Raw, json, structs
 
 from freehold.wire.chat import (
     AnyPart,
+    ChatReply,
     Choice,
     Delta,
     End,
@@ -41,8 +42,8 @@ from freehold.wire.chat import (
 from freehold.wire.dialect import WriterOptions
 from freehold.wire.dialects.anthropic import usage as usages
 from freehold.wire.dialects.anthropic.blocks import NAME, arguments_object, block, signed
-from freehold.wire.fold import Fold
 from freehold.wire.sse import encode as sse
+from freehold.wire.wholewriter import WholeWriter
 
 _encode = json.Encoder().encode
 _fields = json.Decoder(dict[str, Raw]).decode
@@ -68,7 +69,7 @@ def _stop_reason(finish: FinishReason, raw_reason: str, same_dialect: bool, part
     return _REASONS[finish]
 
 
-def _message(options: WriterOptions, start: Start) -> dict[str, Any]:
+def _message(options: WriterOptions, start: Start | ChatReply) -> dict[str, Any]:
     out: dict[str, Any] = {
         "id": start.id or f"msg_{options.call_id}",
         "type": "message",
@@ -329,47 +330,36 @@ def _signed(part: AnyPart) -> list[AnyPart]:
     return [part]
 
 
-class WholeWriter:
-    __slots__ = ("_fold", "_options", "_start")
+def whole_writer(options: WriterOptions) -> WholeWriter:
+    return WholeWriter(_whole, options)
 
-    def __init__(self, options: WriterOptions) -> None:
-        self._options = options
-        self._fold = Fold(NAME)
-        self._start = Start()
 
-    def write(self, events: list[Event]) -> bytes:
-        for event in events:
-            if type(event) is Start:
-                self._start = event
-        self._fold.add(events)
-        return b""
+def _whole(reply: ChatReply, options: WriterOptions) -> bytes:
+    same = reply.dialect == NAME
+    choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
+    out = _message(options, reply)
+    parts = [whole for part in choice.parts for whole in _signed(part)]
+    out["content"] = [item for part in parts if (item := _block(part, f"toolu_{options.call_id}_{len(out)}", same)) is not None]
+    out["stop_reason"] = _stop_reason(choice.finish, choice.raw_reason, same, {type(part) for part in choice.parts})
+    out["stop_sequence"] = choice.stop_sequence
+    if same:
+        out |= choice.extras
+    out["usage"] = usages.wire(reply.usage or Usage(), same)
+    return _encode(out)
 
-    def close(self) -> bytes:
-        reply = self._fold.reply()
-        same = self._start.dialect == NAME
-        choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
-        out = _message(self._options, self._start)
-        parts = [whole for part in choice.parts for whole in _signed(part)]
-        out["content"] = [item for part in parts if (item := self._block(part, len(out), same)) is not None]
-        out["stop_reason"] = _stop_reason(choice.finish, choice.raw_reason, same, {type(part) for part in choice.parts})
-        out["stop_sequence"] = choice.stop_sequence
-        if same:
-            out |= choice.extras
-        out["usage"] = usages.wire(reply.usage or Usage(), same)
-        return _encode(out)
 
-    def _block(self, part: AnyPart, number: int, same: bool) -> Any:
-        if isinstance(part, Refusal):
-            part = Text(text=part.text)
-        if isinstance(part, Text) and not part.text:
-            return None
-        if isinstance(part, Thinking) and not (part.text or part.signature or part.redacted):
-            return None
-        if isinstance(part, ToolUse):
-            changes: dict[str, Any] = {}
-            if not part.id:
-                changes["id"] = f"toolu_{self._options.call_id}_{number}"
-            if arguments_object(part.arguments) is None:
-                changes["arguments"] = _encode({"INVALID_JSON": part.arguments}).decode()
-            part = structs.replace(part, **changes)
-        return block(part, same)
+def _block(part: AnyPart, call_id: str, same: bool) -> Any:
+    if isinstance(part, Refusal):
+        part = Text(text=part.text)
+    if isinstance(part, Text) and not part.text:
+        return None
+    if isinstance(part, Thinking) and not (part.text or part.signature or part.redacted):
+        return None
+    if isinstance(part, ToolUse):
+        changes: dict[str, Any] = {}
+        if not part.id:
+            changes["id"] = call_id
+        if arguments_object(part.arguments) is None:
+            changes["arguments"] = _encode({"INVALID_JSON": part.arguments}).decode()
+        part = structs.replace(part, **changes)
+    return block(part, same)
