@@ -16,7 +16,7 @@ from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.anthropic.events import WireError
 from freehold.wire.dialects.anthropic.events import failure as anthropic_failure
 from freehold.wire.dialects.bedrock.events import broken, failure, is_failure
-from freehold.wire.dialects.bedrock.tap import Body, Frames, unescaped
+from freehold.wire.dialects.bedrock.tap import Frames, TextsTap, unescaped
 from freehold.wire.dialects.bedrock_invoke.shapes import (
     WANTED,
     Told,
@@ -127,15 +127,13 @@ def inner_failure(told: Told) -> Failure:
     return anthropic_failure(known)
 
 
-class WholeTap(Body):
+class WholeTap(TextsTap):
     """A reply that is not a stream."""
-
-    __slots__ = ()
 
     wanted = WANTED
     pieces = _PIECES
 
-    def _learn(self, body: bytes) -> None:
+    def learn(self, body: bytes) -> None:
         told = decode_told(body)
         self.model = model_of(told)
         self.finish = finish_of(told)
