@@ -16,14 +16,11 @@ from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.bedrock.events import ABSENT, WireEvent, broken, decode_event, failure, is_failure
 from freehold.wire.dialects.bedrock.usage import canonical
 from freehold.wire.eventstream import EventStreamError, decode, message_end
-from freehold.wire.produced import Produced
+from freehold.wire.produced import CHUNK_COST, KEEP_BYTES, Produced, unescaped
 from freehold.wire.wholetap import BodyTap
 
-_KEEP_BYTES = 64 * 1024  # raw bytes held before their text is taken out
 _HOLD_BYTES = 1024 * 1024  # an unfinished message above this is forwarded as it comes, and not read
-_CHUNK_COST = 64  # what holding a small chunk costs beside its bytes
 _NAME_WITHIN = 48  # the first header, which is the event's type, ends within so many bytes
-_str = json.Decoder(str).decode
 
 
 class Frames:
@@ -96,8 +93,8 @@ class StreamTap(Frames):
         out = super().feed(chunk)
         if out:
             self._kept.append(out)
-            self._kept_bytes += len(out) + _CHUNK_COST
-            if self._kept_bytes > _KEEP_BYTES:
+            self._kept_bytes += len(out) + CHUNK_COST
+            if self._kept_bytes > KEEP_BYTES:
                 self._extract()
         return out
 
@@ -146,14 +143,6 @@ class StreamTap(Frames):
 # The texts of deltas, wherever they stand. A regular expression takes a tenth of the time of parsing each event, and
 # this text is only ever counted. The bytes between messages hold no such run.
 _PIECES = re.compile(rb'"(?:text|input|name)":\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
-
-
-def unescaped(inside: bytes) -> str:
-    """What stands between the quotes of a JSON string -> its text."""
-    try:
-        return _str(b'"%b"' % inside)
-    except ValueError:
-        return inside.decode("utf-8", "replace")
 
 
 class _Whole(WireEvent):

@@ -16,11 +16,9 @@ from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.ollama.lines import UNREADABLE, Call, Line, decode_line, failure_in, usage_of
 from freehold.wire.document import Document
 from freehold.wire.fields import TopLevelScanner
-from freehold.wire.produced import Produced
+from freehold.wire.produced import CHUNK_COST, KEEP_BYTES, Produced
 
-_KEEP_BYTES = 64 * 1024  # lines held before their text is taken out
 _HOLD_BYTES = 64 * 1024  # an unfinished line above this is forwarded as it comes
-_CHUNK_COST = 64  # what holding a small chunk costs beside its bytes
 _GOES_ON = b'"done":false'
 
 
@@ -170,8 +168,8 @@ class StreamTap(_Tap):
 
     def _keep(self, block: bytes) -> None:
         self._kept.append(block)
-        self._kept_bytes += len(block) + _CHUNK_COST
-        if self._kept_bytes > _KEEP_BYTES:
+        self._kept_bytes += len(block) + CHUNK_COST
+        if self._kept_bytes > KEEP_BYTES:
             self._extract()
 
     def _extract(self) -> None:

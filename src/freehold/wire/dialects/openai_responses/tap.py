@@ -20,15 +20,12 @@ from freehold.wire.dialects.openai_responses.usage import read_usage, web_search
 from freehold.wire.dialects.openai_responses.words import decode_any
 from freehold.wire.document import Document
 from freehold.wire.fields import TopLevelScanner
-from freehold.wire.produced import Produced
+from freehold.wire.produced import CHUNK_COST, KEEP_BYTES, Produced, unescaped
 from freehold.wire.sse import blank_lines, parse_block
 
-_KEEP_BYTES = 64 * 1024  # raw bytes held before their text is taken out
 _HOLD_BYTES = 64 * 1024  # an unfinished event above this is forwarded as it comes
-_CHUNK_COST = 64  # what holding a small chunk costs beside its bytes
 _SCANNED = frozenset(("status", "model", "usage", "service_tier", "tool_usage", "incomplete_details", "error"))
 _RESPONSE = re.compile(rb'"response"\s*:\s*(?=\{)')
-_str = json.Decoder(str).decode
 
 
 # Values are `Any` because servers vary; they are checked where they are used.
@@ -116,8 +113,8 @@ class StreamTap(_Tap):
         if not _is_delta(chunk) and (chunk.find(b'"response"') >= 0 or chunk.find(b'"error"') >= 0):
             chunk = self._read(chunk)
         self._kept.append(chunk)
-        self._kept_bytes += len(chunk) + _CHUNK_COST
-        if self._kept_bytes > _KEEP_BYTES:
+        self._kept_bytes += len(chunk) + CHUNK_COST
+        if self._kept_bytes > KEEP_BYTES:
             self._extract()
         return chunk
 
@@ -231,26 +228,18 @@ class StreamTap(_Tap):
     def _extract(self) -> None:
         """Kept bytes -> the text in them. What follows the last line end stays for later."""
         lines, _, rest = b"".join(self._kept).rpartition(b"\n")
-        if len(rest) > _KEEP_BYTES:
+        if len(rest) > KEEP_BYTES:
             rest = b""  # of an event that is no delta
         self._kept = [rest] if rest else []
         self._kept_bytes = len(rest)
         for pattern in (_NAMES, _PIECES):
-            self._produced.add(_unescaped(b"".join(pattern.findall(lines))))
+            self._produced.add(unescaped(b"".join(pattern.findall(lines))))
 
 
 # A regular expression takes a tenth of the time of parsing each event, and this text is only ever counted. Inside a
 # string the quotes before these names are escaped, so that they can't match there.
 _PIECES = re.compile(rb'"delta":\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _NAMES = re.compile(rb'output_item\.added"[^\n]{0,2000}?"name":\s*"([^"\\]{0,200})"')
-
-
-def _unescaped(inside: bytes) -> str:
-    """What stands between the quotes of a JSON string -> its text."""
-    try:
-        return _str(b'"%b"' % inside)
-    except ValueError:
-        return inside.decode("utf-8", "replace")
 
 
 class WholeTap(_Tap):
