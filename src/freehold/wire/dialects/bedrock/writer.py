@@ -139,7 +139,7 @@ class StreamWriter:
         if self._started:
             return
         self._started = True
-        self._same = self._sequence.tools_end = start.dialect == NAME
+        self._same = self._sequence.own = start.dialect == NAME
         self._usage = start.usage
         self._emit("messageStart", {"role": "assistant"})
 
