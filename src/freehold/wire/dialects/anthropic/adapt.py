@@ -21,6 +21,7 @@ from base64 import b64decode
 from msgspec import Raw, json, structs
 
 from freehold.base.errors import Unsupported
+from freehold.wire.arguments import arguments_object
 from freehold.wire.chat import (
     AnyPart,
     Audio,
@@ -39,7 +40,7 @@ from freehold.wire.chat import (
     ToolResult,
     ToolUse,
 )
-from freehold.wire.dialects.anthropic.blocks import NAME, Fields, arguments_object
+from freehold.wire.dialects.anthropic.blocks import NAME, Fields
 from freehold.wire.dialects.anthropic.knobs import adapt_knobs
 from freehold.wire.dialects.anthropic.models import Traits, traits
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Raw, Struct, json, structs
 
 from freehold.base.errors import InvalidRequest
+from freehold.wire.arguments import arguments_object
 from freehold.wire.chat import (
     AnyPart,
     ChatReply,
@@ -198,7 +199,7 @@ class StreamReader:
     def _block_stop(self, block: _Open, events: list[Event]) -> None:
         body = block.body
         if isinstance(body, Opaque):
-            if block.pieces and (whole := blocks.arguments_object("".join(block.pieces))) is not None:
+            if block.pieces and (whole := arguments_object("".join(block.pieces))) is not None:
                 block.held["input"] = whole
             events.append(PartStart(part=block.number, body=structs.replace(body, raw=Raw(_encode(block.held)))))
         elif block.initial not in ("", "{}"):

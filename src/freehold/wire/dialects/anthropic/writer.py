@@ -4,7 +4,7 @@ A stream's blocks follow one another (sequence.py). They open with their first c
 (clients send replies back as history, where the API refuses empty text). Choices after the first are left out.
 
 Tool arguments that are not a JSON object: a stream passes the model's text on as it is; a whole reply, whose `input`
-must be an object, has {"INVALID_JSON": "<the text>"}, the form that Anthropic's documentation recommends for it.
+must be an object, has {"INVALID_JSON": "<the text>"} (arguments.py).
 
 A call that its model signed (Gemini does) comes behind an empty thinking block with that signature: clients send thinking
 back unchanged, and the signature with it.
@@ -16,6 +16,7 @@ from typing import Any
 
 from msgspec import Raw, json, structs
 
+from freehold.wire.arguments import complete
 from freehold.wire.chat import (
     AnyPart,
     ChatReply,
@@ -38,7 +39,7 @@ from freehold.wire.chat import (
 )
 from freehold.wire.dialect import WriterOptions
 from freehold.wire.dialects.anthropic import usage as usages
-from freehold.wire.dialects.anthropic.blocks import NAME, arguments_object, block, signed
+from freehold.wire.dialects.anthropic.blocks import NAME, block, signed
 from freehold.wire.sequence import Sequence
 from freehold.wire.sse import encode as sse
 from freehold.wire.wholewriter import WholeWriter
@@ -261,10 +262,5 @@ def _block(part: AnyPart, call_id: str, same: bool) -> Any:
     if isinstance(part, Thinking) and not (part.text or part.signature or part.redacted):
         return None
     if isinstance(part, ToolUse):
-        changes: dict[str, Any] = {}
-        if not part.id:
-            changes["id"] = call_id
-        if arguments_object(part.arguments) is None:
-            changes["arguments"] = _encode({"INVALID_JSON": part.arguments}).decode()
-        part = structs.replace(part, **changes)
+        part = complete(part, call_id)
     return block(part, same)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw, json, structs
+from msgspec import Raw, json
 
+from freehold.wire.arguments import complete
 from freehold.wire.chat import (
     AnyPart,
     ChatReply,
@@ -35,7 +36,6 @@ from freehold.wire.chat import (
     UsageReport,
 )
 from freehold.wire.dialect import WriterOptions
-from freehold.wire.dialects.anthropic.blocks import arguments_object
 from freehold.wire.dialects.bedrock import content
 from freehold.wire.dialects.bedrock import usage as usages
 from freehold.wire.dialects.bedrock.words import FINISH_OUT, NAME
@@ -251,10 +251,5 @@ def _block(part: AnyPart, call_id: str, same: bool) -> Any:
     if isinstance(part, Thinking) and not (part.text or part.signature or part.redacted):
         return None
     if isinstance(part, ToolUse):
-        changes: dict[str, Any] = {}
-        if not part.id:
-            changes["id"] = call_id
-        if arguments_object(part.arguments) is None:
-            changes["arguments"] = _encode({"INVALID_JSON": part.arguments}).decode()
-        part = structs.replace(part, **changes)
+        part = complete(part, call_id)
     return content.block(part, same)

@@ -18,6 +18,7 @@ import re
 from base64 import b64encode
 
 from freehold.base.errors import Unsupported
+from freehold.wire.arguments import arguments_object
 from freehold.wire.chat import (
     AnyPart,
     Audio,
@@ -38,7 +39,7 @@ from freehold.wire.chat import (
 )
 from freehold.wire.dialects.gemini.knobs import adapt_knobs
 from freehold.wire.dialects.gemini.models import Traits
-from freehold.wire.dialects.gemini.words import NAME, json_object
+from freehold.wire.dialects.gemini.words import NAME
 
 Dropped = dict[str, None]
 
@@ -216,7 +217,7 @@ class _Turns:
         return [Text(text=part.text)] if part.text else []
 
     def _tool_use(self, part: ToolUse, path: str) -> ToolUse:
-        if json_object(part.arguments) is None:
+        if arguments_object(part.arguments) is None:
             where = f"{path}.tool_calls"
             raise Unsupported(
                 f"{where}: the arguments of call {part.id[:100]!r} ({part.name[:100]}) are not a JSON object.", param=where

@@ -32,8 +32,9 @@ from freehold.wire.chat import (
 from freehold.wire.dialects.gemini.events import FINISH, broken, failure, finish_word
 from freehold.wire.dialects.gemini.parts import reply_part
 from freehold.wire.dialects.gemini.usage import canonical, has_counts, logprobs_in
-from freehold.wire.dialects.gemini.words import NAME, Fields, decode_any, decode_fields, decode_list, decode_str, encode, is_null
+from freehold.wire.dialects.gemini.words import NAME, Fields, decode_any, decode_fields, decode_list, decode_str, encode
 from freehold.wire.sse import SSEDecoder, SSEError
+from freehold.wire.typed import is_null
 from freehold.wire.wholereader import WholeReader
 
 _REPLY_WORDS = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId", "error"))
