@@ -23,7 +23,6 @@ from freehold.wire.chat import (
     AnyPart,
     Audio,
     ChatRequest,
-    Extras,
     File,
     Image,
     Media,
@@ -40,8 +39,7 @@ from freehold.wire.chat import (
 from freehold.wire.dialects.gemini.knobs import adapt_knobs
 from freehold.wire.dialects.gemini.models import Traits
 from freehold.wire.dialects.gemini.words import NAME
-
-Dropped = dict[str, None]
+from freehold.wire.dropped import Dropped, name_extras
 
 # "Do not validate": for calls that no Gemini model signed. From Google's documentation of thought signatures.
 UNSIGNED = "skip_thought_signature_validator"
@@ -89,12 +87,6 @@ def adapt(request: ChatRequest, known: Traits, dropped: Dropped) -> ChatRequest:
     )
     adapt_knobs(request, adapted, dropped)
     return adapted
-
-
-def name_extras(extras: Extras, prefix: str, dropped: Dropped) -> None:
-    for name, raw in extras.items():
-        if bytes(raw) not in (b"null", b"[]", b"{}", b"false"):
-            dropped[prefix + name] = None
 
 
 # --- tools --------------------------------------------------------------------
