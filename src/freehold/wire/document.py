@@ -37,9 +37,7 @@ class Document:
 
     def held(self) -> bytes:
         """All of it; b"" where it is too large to hold."""
-        if len(self._pieces) > 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0] if self._pieces else b""
+        return b"".join(self._pieces)
 
     def json(self) -> bytes | None:
         """All of it, or an object of its wanted members; None where one too large to hold was cut or is broken."""
