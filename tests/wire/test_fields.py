@@ -132,3 +132,11 @@ def test_runs_of_backslashes_before_a_quote_are_counted_across_seams(run: int) -
     body = json.dumps({"a": "\\" * run + '"', "usage": run}).encode()
     for cut in range(len(body)):
         assert scan([body[:cut], body[cut:]]).values == {"usage": str(run).encode()}
+
+
+def test_scanned_values_are_given_as_one_object_or_decoded_one_by_one() -> None:
+    scanner = TopLevelScanner(frozenset(("a", "b", "c", "d")))
+    scanner.feed(b'{"a": {"x": [1, 2]}, "b": "t", "c": nul, "e": 5, "d": null}')
+    assert scanner.joined() == b'{"a":{"x": [1, 2]},"b":"t","c":nul,"d":null}'
+    assert scanner.decoded() == {"a": {"x": [1, 2]}, "b": "t", "d": None}  # `c` is no JSON
+    assert TopLevelScanner(frozenset()).joined() == b"{}"

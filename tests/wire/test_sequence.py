@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from msgspec import Raw
+
 from freehold.wire.chat import Delta, End, Event, Finish, PartEnd, PartStart, Start, Text, Thinking, ToolUse
 from freehold.wire.fold import fold
 from freehold.wire.sequence import Sequence
 
 
-def sequenced(*events: Event, tools_end: bool = False) -> list[Event]:
+def sequenced(*events: Event, own: bool = False) -> list[Event]:
     sequence = Sequence()
-    sequence.tools_end = tools_end
+    sequence.own = own
     return [out for event in events for out in sequence.add(event)]
 
 
@@ -51,7 +53,7 @@ def test_the_first_tool_call_streams_and_the_second_waits() -> None:
 def test_a_tool_call_ends_at_its_end_only_where_that_is_its_last_word() -> None:
     events = [start(0, ToolUse(id="a", name="f")), PartEnd(part=0), Delta(part=0, text="late")]
     assert sequenced(*events)[-1] == Delta(part=0, text="late")
-    assert PartEnd(part=0) in sequenced(*events[:2], tools_end=True)
+    assert PartEnd(part=0) in sequenced(*events[:2], own=True)
 
 
 def test_text_behind_an_open_tool_call_waits_and_keeps_its_order() -> None:
@@ -62,7 +64,7 @@ def test_text_behind_an_open_tool_call_waits_and_keeps_its_order() -> None:
         PartEnd(part=2),
         Delta(part=1, text=" more"),
         PartEnd(part=0),
-        tools_end=True,
+        own=True,
     )
     parts = fold(out, "x").choices[0].parts
     assert [getattr(part, "text", "call") for part in parts] == ["call", "first more", "second"]
@@ -93,3 +95,32 @@ def test_the_events_that_come_in_are_not_changed() -> None:
     body = Text(text="x")
     sequenced(start(0, body), Delta(part=0, text="y"), End())
     assert body == Text(text="x")
+
+
+def test_a_citation_that_the_writer_can_not_write_begins_no_part() -> None:
+    cited = start(0, Text(text="", citations=[Raw(b"{}")]))
+    assert sequenced(cited, Delta(part=0, citation=Raw(b"{}")), End()) == [End()]
+    assert [type(event) for event in sequenced(cited, End(), own=True)] == [PartStart, Delta, PartEnd, End]
+
+
+def test_what_waits_when_the_reply_finishes_comes_out_in_one_piece() -> None:
+    out = sequenced(
+        start(0, ToolUse(id="a", name="f")),
+        start(1, Thinking(signature="s")),
+        Delta(part=1, text="why"),
+        start(2, ToolUse(id="b", name="g")),
+        Finish(reason="tool_use"),
+    )
+    parts = fold(out, "x").choices[0].parts
+    assert [type(part) for part in parts] == [ToolUse, Thinking, ToolUse]
+    assert isinstance(parts[1], Thinking) and (parts[1].text, parts[1].signature) == ("why", "s")
+
+
+def test_more_text_of_the_open_part_is_numbered_as_that_part() -> None:
+    out = sequenced(start(0, Text(text="")), start(5, Text(text="a")), Delta(part=5, text="b"), Delta(part=5, text="c"))
+    assert out == [start(0, Text(text="")), *(Delta(part=0, text=text) for text in "abc")]
+
+
+def test_withheld_thinking_takes_no_text() -> None:
+    body = Thinking(redacted="x")
+    assert sequenced(start(0, body), Delta(part=0, text="a"), PartEnd(part=0)) == [start(0, body), PartEnd(part=0)]

@@ -8,7 +8,20 @@ import pytest
 from msgspec import Raw
 
 from freehold.base.errors import InvalidRequest
-from freehold.wire.typed import as_bool, as_int, as_str, filled, kind_of, model_of, nulls, opened, optional, required, typed
+from freehold.wire.typed import (
+    as_bool,
+    as_int,
+    as_str,
+    filled,
+    is_null,
+    kind_of,
+    model_of,
+    nulls,
+    opened,
+    optional,
+    required,
+    typed,
+)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"5", b"{", b'{"a":}', b"[" * 9999, b'{"a":{"b":"\xff"}}'])
@@ -64,3 +77,8 @@ def test_a_model_may_come_from_the_url() -> None:
     for body in (b"{}", b'{"model":""}', b'{"model":5}', b'{"model":null}'):
         with pytest.raises(InvalidRequest):
             model_of(opened(body))
+
+
+@pytest.mark.parametrize(("raw", "null"), [(None, True), (Raw(b"null"), True), (Raw(b'"null"'), False), (Raw(b"0"), False)])
+def test_absent_and_null_say_the_same(raw: Raw | None, null: bool) -> None:
+    assert is_null(raw) is null

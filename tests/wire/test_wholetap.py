@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.wire.chat import Usage
-from freehold.wire.wholetap import HOLD_BYTES, WholeTap
+from freehold.wire.document import HOLD_BYTES
+from freehold.wire.wholetap import BodyTap, WholeTap
 
 SMALL = json.dumps({"model": "m", "data": [[0.5, "usage"]], "usage": {"total_tokens": 5}}).encode()
 LARGE = json.dumps({"data": [0.123456789] * 20_000, "model": "m", "usage": {"total_tokens": 5}}).encode()
@@ -45,3 +46,30 @@ def test_a_cut_reply_is_not_done() -> None:
 def test_what_is_no_json_document_is_a_failure(body: bytes) -> None:
     tap, _ = tapped(body)
     assert tap.failure is not None and tap.failure.kind == "upstream_broken" and not tap.done
+
+
+class _Text(BodyTap):
+    wanted = frozenset(("model",))
+
+    def learn(self, body: bytes) -> None:
+        self.model = json.loads(body)["model"]
+
+    def text(self, body: bytes) -> str:
+        found: str = json.loads(body)["text"]
+        return found
+
+
+@pytest.mark.parametrize("size", [5, HOLD_BYTES])
+def test_a_reply_is_learned_from_where_it_is_whole(size: int) -> None:
+    body = json.dumps({"text": "x" * size, "model": "m"}).encode()
+    tap = _Text(len)
+    assert tap.feed(body) == body and tap.close() == b""
+    assert (tap.done, tap.model, tap.produced()) == (True, "m", size if size == 5 else len(body) // 4)
+
+
+@pytest.mark.parametrize("size", [5, HOLD_BYTES])
+def test_a_cut_reply_tells_nothing_and_is_counted_by_its_bytes(size: int) -> None:
+    body = json.dumps({"model": "m", "text": "x" * size}).encode()[:-1]
+    tap = _Text(len)
+    assert tap.feed(body) == body and tap.close() == b""
+    assert (tap.done, tap.model, tap.usage, tap.failure, tap.produced()) == (False, "", None, None, len(body) // 4)

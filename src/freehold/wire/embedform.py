@@ -20,10 +20,9 @@ from msgspec import Raw, Struct, field, json
 from freehold.base.errors import InvalidRequest, Unsupported
 from freehold.wire.counts import read_counts
 from freehold.wire.dialect import Peek
+from freehold.wire.dropped import Dropped
 from freehold.wire.embed import EmbedReply, EmbedRequest, Purpose
 from freehold.wire.typed import NULL, Fields, as_bool, as_int, as_str, decoded, nulls, optional, required
-
-Dropped = dict[str, None]
 
 encode = json.Encoder().encode
 _input = json.Decoder(str | list[str | int | list[int]]).decode

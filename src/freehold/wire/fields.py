@@ -8,11 +8,13 @@ whether the document ended whole. Nested edits belong to the dialect codecs.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from msgspec import DecodeError, Raw, json
 
 _decode_fields = json.Decoder(dict[str, Raw]).decode
 _decode_string = json.Decoder(str).decode
+_decode_any = json.Decoder().decode
 
 MAX_DEPTH = 1000  # deeper nesting than any honest document; msgspec's own limit is near it
 MAX_VALUE_BYTES = 64 * 1024
@@ -124,6 +126,20 @@ class TopLevelScanner:
             position = at + 1
             mark = self._structural(chunk, at, mark)
         self._save(chunk, mark)
+
+    def joined(self) -> bytes:
+        """The values as one JSON object, for whoever would have decoded the document."""
+        return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), raw) for name, raw in self.values.items())
+
+    def decoded(self) -> dict[str, Any]:
+        """The values one by one; those that are no JSON are left out."""
+        found: dict[str, Any] = {}
+        for name, raw in self.values.items():
+            try:
+                found[name] = _decode_any(raw)
+            except (ValueError, RecursionError):
+                continue
+        return found
 
     def _outside(self, chunk: bytes, position: int) -> int:
         """Before the root or after it: white space only, then one bracket."""

@@ -7,9 +7,23 @@ scaled up; whoever uses it marks it as estimated anyway.
 
 from __future__ import annotations
 
+from msgspec import json
+
 from freehold.wire.dialect import CountTokens
 
+KEEP_BYTES = 64 * 1024  # of a stream that a tap keeps unread, before it takes the text out
+CHUNK_COST = 64  # what keeping a small chunk costs beside its bytes
 SAMPLE_CHARS = 64 * 1024
+
+_str = json.Decoder(str).decode
+
+
+def unescaped(inside: bytes) -> str:
+    """What stands between the quotes of a JSON string, or of several that were joined -> its text. Never raises."""
+    try:
+        return _str(b'"%b"' % inside)
+    except ValueError:
+        return inside.decode("utf-8", "replace")
 
 
 class Produced:

@@ -18,7 +18,7 @@ from freehold.wire.chat import AnyPart, Delta, End, Event, Finish, PartEnd, Part
 class _Slot:
     """A part on its way out."""
 
-    __slots__ = ("body", "ended", "number", "queued", "waiting")
+    __slots__ = ("body", "ended", "number", "queued", "waiting", "whole")
 
     def __init__(self, body: AnyPart) -> None:
         self.body = body
@@ -26,21 +26,17 @@ class _Slot:
         self.queued = False
         self.waiting: list[Delta] = []
         self.ended = False
-
-    @property
-    def whole(self) -> bool:
-        """It has no deltas: everything is in its body."""
-        body = self.body
-        return not isinstance(body, Text | Refusal | Thinking | ToolUse) or (isinstance(body, Thinking) and bool(body.redacted))
+        # It has no deltas: everything is in its body.
+        self.whole = body.redacted != "" if isinstance(body, Thinking) else not isinstance(body, Text | Refusal | ToolUse)
 
 
 class Sequence:
-    """`tools_end`: a tool call's PartEnd is its last word."""
+    """`own`: the reply is of the writer's own dialect. A tool call's PartEnd is its last word; citations are content."""
 
-    __slots__ = ("_finished", "_open", "_out", "_parts", "_queue", "_slots", "tools_end")
+    __slots__ = ("_finished", "_open", "_out", "_parts", "_queue", "_slots", "own")
 
     def __init__(self) -> None:
-        self.tools_end = False
+        self.own = False
         self._out: list[Event] = []
         self._slots: dict[int, _Slot] = {}
         self._queue: deque[_Slot] = deque()
@@ -49,6 +45,10 @@ class Sequence:
         self._finished = False
 
     def add(self, event: Event) -> list[Event]:
+        if type(event) is Delta and event.text and not event.choice:
+            slot = self._slots.get(event.part)
+            if slot is not None and slot.number >= 0 and not slot.whole:  # most of a stream: more text of the open part
+                return [event if slot.number == event.part else structs.replace(event, part=slot.number)]
         if type(event) is Finish or type(event) is End:
             if type(event) is Finish and event.choice:
                 return []
@@ -107,7 +107,7 @@ class Sequence:
         self._out.append(PartStart(part=slot.number, body=body))
 
     def _delta(self, slot: _Slot, delta: Delta) -> None:
-        if slot.whole or not (delta.text or delta.signature or delta.citation is not None):
+        if slot.whole or not (delta.text or delta.signature or (self.own and delta.citation is not None)):
             return
         if slot.number < 0 and not slot.queued:
             self._begin(slot)
@@ -120,7 +120,7 @@ class Sequence:
         body = slot.body
         if isinstance(body, Thinking) and body.signature and not slot.ended:
             self._delta(slot, Delta(part=0, signature=body.signature))  # told at the part's start, as whole replies do
-        if isinstance(body, ToolUse) and not self.tools_end and not self._finished:
+        if isinstance(body, ToolUse) and not self.own and not self._finished:
             return
         slot.ended = True
         if self._open is slot:
@@ -149,7 +149,7 @@ class Sequence:
 
     def _close_all(self) -> None:
         self._finished = True
-        for slot in list(self._slots.values()):
+        for slot in (*self._queue, *self._slots.values()):  # what waits first: it comes out complete
             if not slot.ended:
                 self._end(slot)
         self._stop()

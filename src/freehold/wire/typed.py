@@ -40,6 +40,11 @@ def checked(body: bytes) -> bytes:
     return body
 
 
+def is_null(raw: Raw | None) -> bool:
+    """Absent, or null."""
+    return raw is None or bytes(raw) == NULL
+
+
 def kind_of(raw: Raw) -> str:
     """What kind of JSON value it is, for messages."""
     return _KINDS.get(chr(memoryview(raw)[0]), "a number")

@@ -1,7 +1,4 @@
-"""PASS for a reply that is one JSON document: forwarded as it comes, and what it tells is read from it at the end.
-
-Up to 128 KB it is parsed once; from there on scanned as it passes, so that memory stays bounded.
-"""
+"""PASS for a reply that is one JSON document: forwarded as it comes, and what it tells is read from it at the end."""
 
 from __future__ import annotations
 
@@ -12,24 +9,19 @@ from msgspec import json
 from freehold.wire.chat import Failure, Usage
 from freehold.wire.counts import read_counts
 from freehold.wire.dialect import CountTokens
-from freehold.wire.fields import TopLevelScanner
+from freehold.wire.document import Document
 
-HOLD_BYTES = 128 * 1024
 UNREADABLE = Failure(kind="upstream_broken", message="the provider's reply could not be read")
 
 _any = json.Decoder().decode
 
 
-class WholeTap:
-    """Embeddings and rankings. A dialect's chat replies override `wanted`, `learn` and `produced`."""
-
-    wanted = frozenset(("model", "usage", "meta"))  # the top-level members that `learn` may see
+class _Tap:
+    wanted: frozenset[str]  # the top-level members that tell something
 
     def __init__(self, count: CountTokens) -> None:
         self.count = count
-        self._pieces: list[bytes] = []
-        self._bytes = 0
-        self._scanner: TopLevelScanner | None = None
+        self.document = Document(self.wanted)
         self.usage: Usage | None = None
         self.done = False
         self.failure: Failure | None = None
@@ -37,25 +29,55 @@ class WholeTap:
         self.finish = ""
 
     def feed(self, chunk: bytes) -> bytes:
-        if self._scanner is not None:
-            self._scanner.feed(chunk)
-            return chunk
-        self._pieces.append(chunk)
-        self._bytes += len(chunk)
-        if self._bytes > HOLD_BYTES:
-            self._scanner = TopLevelScanner(self.wanted)
-            self._scanner.feed(b"".join(self._pieces))
-            self._pieces.clear()
+        self.document.feed(chunk)
         return chunk
 
+
+class BodyTap(_Tap):
+    """A reply that tells nothing unless it is whole: `learn` gets it, or an object of its wanted members."""
+
     def close(self) -> bytes:
-        scanner = self._scanner
-        if scanner is not None:
-            found = {name: value for name, raw in scanner.values.items() if (value := _value(raw)) is not None}
-            self._end(found, scanner.complete, scanner.broken)
+        body = self.document.json()
+        if body is None:
             return b""
-        body = b"".join(self._pieces)
-        self._pieces.clear()
+        try:
+            self.learn(body)
+        except (ValueError, RecursionError):
+            return b""  # cut or garbage: not done
+        self.done = True
+        return b""
+
+    def produced(self) -> int:
+        """Counted from the reply's text; where that can't be had, a token for every four bytes of the reply."""
+        document = self.document
+        if document.scanner is not None:
+            return document.size // 4
+        try:
+            text = self.text(document.held())
+        except (ValueError, RecursionError):
+            return document.size // 4
+        return self.count(text) if text else 0
+
+    def learn(self, body: bytes) -> None:
+        """Raises ValueError where it is no reply."""
+        raise NotImplementedError
+
+    def text(self, body: bytes) -> str:
+        """What the model produced. Raises ValueError where it is no reply."""
+        raise NotImplementedError
+
+
+class WholeTap(_Tap):
+    """Embeddings and rankings. A dialect's chat replies override `wanted`, `learn` and `produced`."""
+
+    wanted = frozenset(("model", "usage", "meta"))
+
+    def close(self) -> bytes:
+        scanner = self.document.scanner
+        if scanner is not None:
+            self._end(scanner.decoded(), scanner.complete, scanner.broken)
+            return b""
+        body = self.document.held()
         value = _value(body)
         whole = isinstance(value, dict | list)
         self._end(value if isinstance(value, dict) else {}, whole, not whole and body.lstrip()[:1] not in (b"{", b"[", b""))

@@ -22,9 +22,9 @@ from freehold.wire.dialects.anthropic import peek as peeking
 from freehold.wire.dialects.anthropic.blocks import NAME
 from freehold.wire.dialects.anthropic.decode import decode_request
 from freehold.wire.dialects.anthropic.encode import encode_request
-from freehold.wire.dialects.anthropic.reader import StreamReader, WholeReader
+from freehold.wire.dialects.anthropic.reader import StreamReader, whole_reader
 from freehold.wire.dialects.anthropic.tap import StreamTap, WholeTap
-from freehold.wire.dialects.anthropic.writer import StreamWriter, WholeWriter
+from freehold.wire.dialects.anthropic.writer import StreamWriter, whole_writer
 from freehold.wire.embed import EmbeddingsCodec
 from freehold.wire.rank import RerankCodec
 
@@ -64,10 +64,10 @@ class AnthropicDialect:
         return StreamTap(count) if stream else WholeTap(count)
 
     def reader(self, stream: bool) -> Reader:
-        return StreamReader() if stream else WholeReader()
+        return StreamReader() if stream else whole_reader()
 
     def writer(self, options: WriterOptions) -> Writer:
-        return StreamWriter(options) if options.stream else WholeWriter(options)
+        return StreamWriter(options) if options.stream else whole_writer(options)
 
     def encode_error(self, error: GatewayError, call_id: str) -> bytes:
         return errors.encode_error(error, call_id)

@@ -21,11 +21,11 @@ from base64 import b64decode
 from msgspec import Raw, json, structs
 
 from freehold.base.errors import Unsupported
+from freehold.wire.arguments import arguments_object
 from freehold.wire.chat import (
     AnyPart,
     Audio,
     ChatRequest,
-    Extras,
     File,
     Image,
     Media,
@@ -39,11 +39,10 @@ from freehold.wire.chat import (
     ToolResult,
     ToolUse,
 )
-from freehold.wire.dialects.anthropic.blocks import NAME, Fields, arguments_object
+from freehold.wire.dialects.anthropic.blocks import NAME, Fields
 from freehold.wire.dialects.anthropic.knobs import adapt_knobs
 from freehold.wire.dialects.anthropic.models import Traits, traits
-
-Dropped = dict[str, None]
+from freehold.wire.dropped import Dropped, asks, name_extras
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _NOT_ID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -58,7 +57,7 @@ def adapt(request: ChatRequest, model: str, dropped: Dropped) -> ChatRequest:
     """Raises Unsupported for what this API takes in no form: another target may."""
     if request.n is not None and request.n > 1:
         raise Unsupported(f"n: is {request.n}; this target gives one choice. Send several requests.", param="n")
-    if _says(request.extras, "audio"):
+    if "audio" in request.extras and asks(request.extras["audio"]):
         raise Unsupported("audio: this target answers in text only.", param="audio")
     name_extras(request.extras, "", dropped)
     known = traits(model)
@@ -80,16 +79,6 @@ def adapt(request: ChatRequest, model: str, dropped: Dropped) -> ChatRequest:
             adapted.parallel_tools = None
     adapt_knobs(request, adapted, known, dropped)
     return adapted
-
-
-def name_extras(extras: Extras, prefix: str, dropped: Dropped) -> None:
-    for name in extras:
-        if _says(extras, name):
-            dropped[prefix + name] = None
-
-
-def _says(extras: Extras, name: str) -> bool:
-    return name in extras and bytes(extras[name]) not in (b"null", b"[]", b"{}", b"false")
 
 
 # --- tools --------------------------------------------------------------------

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import DecodeError, Raw, Struct, ValidationError, json
+from msgspec import Raw, Struct, json
 
 from freehold.base.errors import InvalidRequest
+from freehold.wire.arguments import arguments_object
 from freehold.wire.chat import (
     AnyPart,
     CacheMark,
@@ -283,18 +284,6 @@ def source(media: Media) -> dict[str, str]:
     if media.kind == "file_id":
         return {"type": "file", "file_id": media.value}
     return {"type": "text", "media_type": "text/plain", "data": media.value}
-
-
-def arguments_object(arguments: str) -> Raw | None:
-    """Tool arguments as the JSON object that `input` must be, the text untouched; None where it is no such object."""
-    text = arguments.encode("utf-8", "surrogatepass")
-    if not text.strip():
-        return Raw(b"{}")
-    try:
-        _fields(text)
-    except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError):
-        return None
-    return Raw(text)
 
 
 def signed(item: Thinking, what: What, value: str) -> str:

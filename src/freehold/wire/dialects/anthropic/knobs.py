@@ -21,14 +21,13 @@ from __future__ import annotations
 
 from freehold.wire.chat import ChatRequest, OutputFormat, Reasoning, Thinking, ToolResult
 from freehold.wire.dialects.anthropic.models import Traits
+from freehold.wire.dropped import Dropped
 
 _BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 24_576, "max": 24_576}
 _EFFORTS = {"minimal": "low", "xhigh": "high"}  # where the model does not know the word
 _MIN_BUDGET = 1_024
 _MAX_USER_CHARS = 512
 _TIERS = {"auto": "auto", "default": "standard_only"}
-
-Dropped = dict[str, None]
 
 
 def adapt_knobs(request: ChatRequest, adapted: ChatRequest, known: Traits, dropped: Dropped) -> None:

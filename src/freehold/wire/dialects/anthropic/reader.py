@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Raw, Struct, json, structs
 
 from freehold.base.errors import InvalidRequest
+from freehold.wire.arguments import arguments_object
 from freehold.wire.chat import (
     AnyPart,
     ChatReply,
@@ -45,6 +46,7 @@ from freehold.wire.dialects.anthropic.events import (
 from freehold.wire.dialects.anthropic.usage import WireUsage, at_start, canonical, extras_of
 from freehold.wire.fold import unfold
 from freehold.wire.sse import SSEDecoder, SSEError, SSEvent
+from freehold.wire.wholereader import WholeReader
 
 _fields = json.Decoder(dict[str, Raw]).decode
 _encode = json.Encoder().encode
@@ -197,7 +199,7 @@ class StreamReader:
     def _block_stop(self, block: _Open, events: list[Event]) -> None:
         body = block.body
         if isinstance(body, Opaque):
-            if block.pieces and (whole := blocks.arguments_object("".join(block.pieces))) is not None:
+            if block.pieces and (whole := arguments_object("".join(block.pieces))) is not None:
                 block.held["input"] = whole
             events.append(PartStart(part=block.number, body=structs.replace(body, raw=Raw(_encode(block.held)))))
         elif block.initial not in ("", "{}"):
@@ -246,23 +248,8 @@ def reply_part(raw: Raw) -> AnyPart:
         return Opaque(dialect=NAME, kind="unknown", raw=raw)
 
 
-class WholeReader:
-    """Collects the body; everything happens in `close`."""
-
-    __slots__ = ("_chunks",)
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        self._chunks.append(chunk)
-        return []
-
-    def close(self) -> list[Event]:
-        try:
-            return _whole(b"".join(self._chunks))
-        except (ValueError, RecursionError):
-            return [broken("the reply is not the JSON of a message")]
+def whole_reader() -> WholeReader:
+    return WholeReader(_whole, broken("the reply is not the JSON of a message"))
 
 
 class _WholeBody(WireMessage):

@@ -16,15 +16,14 @@ from freehold.wire.chat import Failure, Usage
 from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.anthropic.events import ABSENT, WireError, WireEvent, broken, decode_event, failure
 from freehold.wire.dialects.anthropic.usage import WireUsage, at_start, canonical
-from freehold.wire.fields import TopLevelScanner
 from freehold.wire.produced import Produced
 from freehold.wire.sse import blank_lines, parse_block
+from freehold.wire.wholetap import BodyTap
 
 _KEEP_BYTES = 64 * 1024  # raw bytes held before their text is taken out
 _HOLD_BYTES = 64 * 1024  # an unfinished event above this is forwarded as it comes
 _CHUNK_COST = 64  # what holding a small chunk costs beside its bytes
 _str = json.Decoder(str).decode
-_WHOLE_BYTES = 128 * 1024  # a larger whole reply is scanned instead of held
 
 
 class StreamTap:
@@ -187,68 +186,22 @@ class _Content(Struct):
 
 _whole = json.Decoder(_Whole).decode
 _content = json.Decoder(_Content).decode
-_SCANNED = frozenset(("type", "model", "stop_reason", "usage", "error"))
 
 
-class WholeTap:
-    """A reply that is not a stream (also count_tokens, whose reply has no usage). Everything is known after `close`.
+class WholeTap(BodyTap):
+    """A reply that is not a stream (also count_tokens, whose reply has no usage)."""
 
-    Up to 128 KB it is parsed once; from there on scanned as it passes, so that memory stays bounded.
-    """
+    wanted = frozenset(("type", "model", "stop_reason", "usage", "error"))
 
-    __slots__ = ("_bytes", "_chunks", "_count", "_scanner", "done", "failure", "finish", "model", "usage")
-
-    def __init__(self, count: CountTokens) -> None:
-        self._count = count
-        self._chunks: list[bytes] = []
-        self._bytes = 0
-        self._scanner: TopLevelScanner | None = None
-        self.usage: Usage | None = None
-        self.done = False
-        self.failure: Failure | None = None
-        self.model = ""
-        self.finish = ""
-
-    def feed(self, chunk: bytes) -> bytes:
-        self._bytes += len(chunk)
-        if self._scanner is not None:
-            self._scanner.feed(chunk)
-        else:
-            self._chunks.append(chunk)
-            if self._bytes > _WHOLE_BYTES:
-                self._scanner = TopLevelScanner(_SCANNED)
-                self._scanner.feed(b"".join(self._chunks))
-                self._chunks.clear()
-        return chunk
-
-    def close(self) -> bytes:
-        scanner = self._scanner
-        if scanner is None:
-            body = b"".join(self._chunks)
-        elif scanner.complete and not scanner.broken:
-            body = b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), raw) for name, raw in scanner.values.items())
-        else:
-            return b""
-        try:
-            reply = _whole(body)
-        except (ValueError, RecursionError):
-            return b""  # cut or garbage: not done
-        self.done = True
+    def learn(self, body: bytes) -> None:
+        reply = _whole(body)
         self.model = reply.model or ""
         self.finish = reply.stop_reason or ""
         if reply.usage is not None:
             self.usage = canonical(reply.usage)
         if reply.error is not None or reply.type == "error":
             self.failure = failure(reply.error)
-        return b""
 
-    def produced(self) -> int:
-        """Counted from the content; where that can't be parsed, a token for every four bytes of the reply."""
-        if self._scanner is not None:
-            return self._bytes // 4
-        try:
-            blocks = _content(b"".join(self._chunks)).content
-        except (ValueError, RecursionError):
-            return self._bytes // 4
-        texts = [b.text or b.thinking or ((b.name or "") + bytes(b.input).decode("utf-8", "replace")) for b in blocks]
-        return self._count("\n".join(texts)) if texts else 0
+    def text(self, body: bytes) -> str:
+        blocks = _content(body).content
+        return "\n".join([b.text or b.thinking or ((b.name or "") + bytes(b.input).decode("utf-8", "replace")) for b in blocks])

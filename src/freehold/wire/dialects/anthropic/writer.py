@@ -1,13 +1,10 @@
 """Canonical events -> Anthropic replies, streamed and whole.
 
-A stream never has two open blocks: text that another block interrupts goes on in a new block; what begins while a tool
-call is open waits until that one ends. Anthropic's own calls end when they say so; those of other dialects, which may
-come back to an earlier call at any time, end when the reply finishes: the first call streams, later ones follow then.
-Blocks open with their first content, so an empty one is never sent (clients send replies back as history, where the API
-refuses empty text). Choices after the first are left out.
+A stream's blocks follow one another (sequence.py). They open with their first content, so an empty one is never sent
+(clients send replies back as history, where the API refuses empty text). Choices after the first are left out.
 
 Tool arguments that are not a JSON object: a stream passes the model's text on as it is; a whole reply, whose `input`
-must be an object, has {"INVALID_JSON": "<the text>"}, the form that Anthropic's documentation recommends for it.
+must be an object, has {"INVALID_JSON": "<the text>"} (arguments.py).
 
 A call that its model signed (Gemini does) comes behind an empty thinking block with that signature: clients send thinking
 back unchanged, and the signature with it.
@@ -19,8 +16,10 @@ from typing import Any
 
 from msgspec import Raw, json, structs
 
+from freehold.wire.arguments import complete
 from freehold.wire.chat import (
     AnyPart,
+    ChatReply,
     Choice,
     Delta,
     End,
@@ -40,9 +39,10 @@ from freehold.wire.chat import (
 )
 from freehold.wire.dialect import WriterOptions
 from freehold.wire.dialects.anthropic import usage as usages
-from freehold.wire.dialects.anthropic.blocks import NAME, arguments_object, block, signed
-from freehold.wire.fold import Fold
+from freehold.wire.dialects.anthropic.blocks import NAME, block, signed
+from freehold.wire.sequence import Sequence
 from freehold.wire.sse import encode as sse
+from freehold.wire.wholewriter import WholeWriter
 
 _encode = json.Encoder().encode
 _fields = json.Decoder(dict[str, Raw]).decode
@@ -68,7 +68,7 @@ def _stop_reason(finish: FinishReason, raw_reason: str, same_dialect: bool, part
     return _REASONS[finish]
 
 
-def _message(options: WriterOptions, start: Start) -> dict[str, Any]:
+def _message(options: WriterOptions, start: Start | ChatReply) -> dict[str, Any]:
     out: dict[str, Any] = {
         "id": start.id or f"msg_{options.call_id}",
         "type": "message",
@@ -81,30 +81,17 @@ def _message(options: WriterOptions, start: Start) -> dict[str, Any]:
     return out | start.extras if start.dialect == NAME else out
 
 
-class _Slot:
-    """A part on its way into a block."""
-
-    __slots__ = ("body", "ended", "index", "waiting")
-
-    def __init__(self, body: AnyPart) -> None:
-        self.body = body
-        self.index = -1  # of its block, while that is open
-        self.waiting: list[Delta] = []
-        self.ended = False
-
-
 class StreamWriter:
     __slots__ = (
-        "_blocks", "_done", "_finish", "_kinds", "_open", "_options", "_out", "_queue", "_same", "_slots", "_started", "_usage",
+        "_done", "_finish", "_index", "_kinds", "_open", "_options", "_out", "_same", "_sequence", "_started", "_usage",
     )  # fmt: skip
 
     def __init__(self, options: WriterOptions) -> None:
         self._options = options
+        self._sequence = Sequence()
         self._out: list[bytes] = []
-        self._slots: dict[int, _Slot] = {}
-        self._queue: list[_Slot] = []  # tool calls that wait for the open one
-        self._open: _Slot | None = None
-        self._blocks = 0
+        self._open: AnyPart | None = None
+        self._index = 0  # of the open block, or the next one
         self._kinds: set[type] = set()
         self._finish: Finish | None = None
         self._usage: Usage | None = None
@@ -114,7 +101,9 @@ class StreamWriter:
 
     def write(self, events: list[Event]) -> bytes:
         for event in events:
-            self._write(event)
+            if type(event) is not PartStart or self._takes(event):
+                for one in self._sequence.add(event):
+                    self._write(one)
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -122,28 +111,30 @@ class StreamWriter:
     def close(self) -> bytes:
         return self.write([End()])
 
+    def _takes(self, event: PartStart) -> bool:
+        """A part with no place in this API must not come between the pieces of another."""
+        body = event.body
+        if not event.choice:
+            self._kinds.add(type(body))
+        return isinstance(body, Text | Refusal | Thinking | ToolUse) or (isinstance(body, Opaque) and body.dialect == NAME)
+
     def _write(self, event: Event) -> None:
         if self._done:
             return
-        if type(event) is Start:
+        if type(event) is Delta:
+            self._delta(event)
+        elif type(event) is PartStart:
+            self._part_start(event.body)
+        elif type(event) is PartEnd:
+            self._stop()
+        elif type(event) is Start:
             self._start(event)
         elif type(event) is UsageReport:
             self._usage = event.usage
-        elif type(event) is End:
-            self._end()
-        elif getattr(event, "choice", 0):
-            return
-        elif type(event) is Delta:
-            if (slot := self._slots.get(event.part)) is not None:
-                self._delta(slot, event)
-        elif type(event) is PartStart:
-            self._part_start(event)
-        elif type(event) is PartEnd:
-            if (slot := self._slots.get(event.part)) is not None:
-                self._part_end(slot)
         elif type(event) is Finish:
             self._finish = event
-            self._close_all()
+        elif type(event) is End:
+            self._end()
 
     def _emit(self, name: bytes, body: dict[str, Any]) -> None:
         self._out.append(sse(_encode({"type": name.decode(), **body}), name))
@@ -152,7 +143,7 @@ class StreamWriter:
         if self._started:
             return
         self._started = True
-        self._same = start.dialect == NAME
+        self._same = self._sequence.own = start.dialect == NAME
         self._usage = start.usage
         message = _message(self._options, start)
         message["usage"] = usages.wire(start.usage or Usage(), self._same)
@@ -160,152 +151,68 @@ class StreamWriter:
 
     # --- blocks
 
-    def _part_start(self, event: PartStart) -> None:
-        body = event.body
-        self._kinds.add(type(body))
-        if not isinstance(body, Text | Refusal | Thinking | ToolUse | Opaque):
-            return
-        slot = self._slots[event.part] = _Slot(structs.replace(body))
-        if isinstance(body, Opaque):
-            if body.dialect != NAME:
-                del self._slots[event.part]
-                return
-            self._begin(slot)
-        elif isinstance(body, ToolUse):
-            self._begin(slot)
-            if body.arguments:
-                self._delta(slot, Delta(part=event.part, text=body.arguments))
-        elif isinstance(body, Thinking) and body.redacted:
-            self._begin(slot)
-        else:
-            for citation in body.citations if isinstance(body, Text) else ():
-                self._delta(slot, Delta(part=event.part, citation=citation))
-            self._delta(slot, Delta(part=event.part, text=body.text))
-
-    def _begin(self, slot: _Slot) -> None:
-        """Open the slot's block, or queue it behind an open tool call."""
-        if self._open is not None:
-            if isinstance(self._open.body, ToolUse) and not self._open.ended:
-                if slot not in self._queue:
-                    self._queue.append(slot)
-                return
-            self._stop()
+    def _part_start(self, body: AnyPart) -> None:
         self._start(Start())  # an upstream that never said it began
-        if isinstance(slot.body, ToolUse) and slot.body.signature:
-            self._signature(slot.body.signature)
-        self._open = slot
-        slot.index = self._blocks
-        self._blocks += 1
-        if isinstance(slot.body, Opaque):
-            self._whole_block(slot, slot.body)
+        if isinstance(body, ToolUse) and body.signature:
+            self._signature(body.signature)
+        self._open = body
+        if isinstance(body, Opaque):
+            self._whole_block(body)
         else:
-            self._emit(b"content_block_start", {"index": slot.index, "content_block": self._empty(slot)})
+            self._begin(self._empty(body))
+
+    def _begin(self, content_block: Any) -> None:
+        self._emit(b"content_block_start", {"index": self._index, "content_block": content_block})
+
+    def _change(self, delta: dict[str, Any]) -> None:
+        self._emit(b"content_block_delta", {"index": self._index, "delta": delta})
+
+    def _stop(self) -> None:
+        self._emit(b"content_block_stop", {"index": self._index})
+        self._index += 1
 
     def _signature(self, signature: str) -> None:
         """A block of its own for a call's signature."""
-        index = self._blocks
-        self._blocks += 1
-        self._emit(b"content_block_start", {"index": index, "content_block": block(Thinking(), same_dialect=False)})
-        delta = {"type": "signature_delta", "signature": signature}
-        self._emit(b"content_block_delta", {"index": index, "delta": delta})
-        self._emit(b"content_block_stop", {"index": index})
+        self._begin(block(Thinking(), same_dialect=False))
+        self._change({"type": "signature_delta", "signature": signature})
+        self._stop()
 
-    def _whole_block(self, slot: _Slot, body: Opaque) -> None:
+    def _whole_block(self, body: Opaque) -> None:
         """A server tool's input goes in a delta, as Anthropic sends it: clients look for it there."""
         fields = _fields(body.raw)
         given = fields.get("input")
         if given is not None:
             fields["input"] = Raw(b"{}")
-        self._emit(b"content_block_start", {"index": slot.index, "content_block": fields})
+        self._begin(fields)
         if given is not None:
-            self._change(slot, {"type": "input_json_delta", "partial_json": bytes(given).decode("utf-8", "replace")})
+            self._change({"type": "input_json_delta", "partial_json": bytes(given).decode("utf-8", "replace")})
 
-    def _empty(self, slot: _Slot) -> Any:
-        body = slot.body
+    def _empty(self, body: AnyPart) -> Any:
         if isinstance(body, ToolUse):
-            used = structs.replace(body, id=body.id or f"toolu_{self._options.call_id}_{slot.index}", arguments="")
-            return block(used, self._same)
+            return block(structs.replace(body, id=body.id or f"toolu_{self._options.call_id}_{self._index}"), self._same)
         if isinstance(body, Text | Refusal):
             return block(Text(text="", extras=body.extras), self._same)
-        return block(structs.replace(body, text="", signature="") if isinstance(body, Thinking) else body, self._same)
+        return block(body, self._same)
 
-    def _delta(self, slot: _Slot, delta: Delta) -> None:
-        body = slot.body
-        citation = delta.citation if self._same else None
-        if isinstance(body, Opaque) or (isinstance(body, Thinking) and body.redacted):
-            return  # whole from the start
-        if not (delta.text or delta.signature or citation is not None):
-            return
-        if slot.index < 0 and (slot.waiting or slot in self._queue):
-            slot.waiting.append(delta)
-            return
-        if slot.index < 0:
-            self._begin(slot)
-            if slot.index < 0:
-                slot.waiting.append(delta)
-                return
+    def _delta(self, delta: Delta) -> None:
+        body = self._open
         if isinstance(body, ToolUse):
-            change: dict[str, Any] = {"type": "input_json_delta", "partial_json": delta.text}
+            self._change({"type": "input_json_delta", "partial_json": delta.text})
         elif isinstance(body, Thinking):
             if delta.text:
-                self._change(slot, {"type": "thinking_delta", "thinking": delta.text})
-            if not delta.signature:
-                return
-            change = {"type": "signature_delta", "signature": signed(body, "signature", delta.signature)}
+                self._change({"type": "thinking_delta", "thinking": delta.text})
+            if delta.signature:
+                self._change({"type": "signature_delta", "signature": signed(body, "signature", delta.signature)})
         elif delta.text:
-            change = {"type": "text_delta", "text": delta.text}
+            self._change({"type": "text_delta", "text": delta.text})
         else:
-            change = {"type": "citations_delta", "citation": citation}
-        self._change(slot, change)
-
-    def _change(self, slot: _Slot, change: dict[str, Any]) -> None:
-        self._emit(b"content_block_delta", {"index": slot.index, "delta": change})
-
-    def _part_end(self, slot: _Slot) -> None:
-        body = slot.body
-        if isinstance(body, Thinking) and body.signature and not slot.ended and (slot.index >= 0 or not body.redacted):
-            self._delta(slot, Delta(part=0, signature=body.signature))  # told at the part's start, as whole replies do
-        if isinstance(body, ToolUse) and not self._same and self._finish is None:
-            return  # OpenAI-compatible servers may come back to it: it stays open, and later calls wait, until the finish
-        slot.ended = True
-        if self._open is slot:
-            self._stop()
-            self._drain()
-
-    def _stop(self) -> None:
-        if self._open is not None:
-            self._emit(b"content_block_stop", {"index": self._open.index})
-            self._open.index = -1
-            self._open = None
-
-    def _drain(self) -> None:
-        """Open what waited; stop at a tool call that is still going on."""
-        while self._queue and self._open is None:
-            slot = self._queue.pop(0)
-            self._begin(slot)
-            waiting, slot.waiting = slot.waiting, []
-            if isinstance(slot.body, ToolUse):
-                waiting = [Delta(part=0, text="".join(delta.text for delta in waiting))]
-            for delta in waiting:
-                self._delta(slot, delta)
-            if slot.ended:
-                self._stop()
-
-    def _close_all(self) -> None:
-        for slot in list(self._slots.values()):
-            if not slot.ended:
-                self._part_end(slot)
-        for slot in self._queue:
-            slot.ended = True
-        self._stop()
-        self._drain()
+            self._change({"type": "citations_delta", "citation": delta.citation if self._same else None})
 
     # --- the end
 
     def _end(self) -> None:
         """Late usage (OpenAI sends it after the finish reason) is why message_delta waits until here."""
         self._start(Start())
-        self._close_all()
         finish = self._finish or Finish(reason="unknown")
         same = self._same
         extras = dict(finish.extras) if same else {}
@@ -329,47 +236,31 @@ def _signed(part: AnyPart) -> list[AnyPart]:
     return [part]
 
 
-class WholeWriter:
-    __slots__ = ("_fold", "_options", "_start")
+def whole_writer(options: WriterOptions) -> WholeWriter:
+    return WholeWriter(_whole, options)
 
-    def __init__(self, options: WriterOptions) -> None:
-        self._options = options
-        self._fold = Fold(NAME)
-        self._start = Start()
 
-    def write(self, events: list[Event]) -> bytes:
-        for event in events:
-            if type(event) is Start:
-                self._start = event
-        self._fold.add(events)
-        return b""
+def _whole(reply: ChatReply, options: WriterOptions) -> bytes:
+    same = reply.dialect == NAME
+    choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
+    out = _message(options, reply)
+    parts = [whole for part in choice.parts for whole in _signed(part)]
+    out["content"] = [item for part in parts if (item := _block(part, f"toolu_{options.call_id}_{len(out)}", same)) is not None]
+    out["stop_reason"] = _stop_reason(choice.finish, choice.raw_reason, same, {type(part) for part in choice.parts})
+    out["stop_sequence"] = choice.stop_sequence
+    if same:
+        out |= choice.extras
+    out["usage"] = usages.wire(reply.usage or Usage(), same)
+    return _encode(out)
 
-    def close(self) -> bytes:
-        reply = self._fold.reply()
-        same = self._start.dialect == NAME
-        choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
-        out = _message(self._options, self._start)
-        parts = [whole for part in choice.parts for whole in _signed(part)]
-        out["content"] = [item for part in parts if (item := self._block(part, len(out), same)) is not None]
-        out["stop_reason"] = _stop_reason(choice.finish, choice.raw_reason, same, {type(part) for part in choice.parts})
-        out["stop_sequence"] = choice.stop_sequence
-        if same:
-            out |= choice.extras
-        out["usage"] = usages.wire(reply.usage or Usage(), same)
-        return _encode(out)
 
-    def _block(self, part: AnyPart, number: int, same: bool) -> Any:
-        if isinstance(part, Refusal):
-            part = Text(text=part.text)
-        if isinstance(part, Text) and not part.text:
-            return None
-        if isinstance(part, Thinking) and not (part.text or part.signature or part.redacted):
-            return None
-        if isinstance(part, ToolUse):
-            changes: dict[str, Any] = {}
-            if not part.id:
-                changes["id"] = f"toolu_{self._options.call_id}_{number}"
-            if arguments_object(part.arguments) is None:
-                changes["arguments"] = _encode({"INVALID_JSON": part.arguments}).decode()
-            part = structs.replace(part, **changes)
-        return block(part, same)
+def _block(part: AnyPart, call_id: str, same: bool) -> Any:
+    if isinstance(part, Refusal):
+        part = Text(text=part.text)
+    if isinstance(part, Text) and not part.text:
+        return None
+    if isinstance(part, Thinking) and not (part.text or part.signature or part.redacted):
+        return None
+    if isinstance(part, ToolUse):
+        part = complete(part, call_id)
+    return block(part, same)

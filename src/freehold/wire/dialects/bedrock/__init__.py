@@ -26,10 +26,10 @@ from freehold.wire.dialects.bedrock import errors
 from freehold.wire.dialects.bedrock import peek as peeking
 from freehold.wire.dialects.bedrock.decode import decode_request
 from freehold.wire.dialects.bedrock.encode import encode_request
-from freehold.wire.dialects.bedrock.reader import StreamReader, WholeReader
+from freehold.wire.dialects.bedrock.reader import StreamReader, whole_reader
 from freehold.wire.dialects.bedrock.tap import StreamTap, WholeTap
 from freehold.wire.dialects.bedrock.words import NAME
-from freehold.wire.dialects.bedrock.writer import StreamWriter, WholeWriter
+from freehold.wire.dialects.bedrock.writer import StreamWriter, whole_writer
 from freehold.wire.embed import EmbeddingsCodec
 from freehold.wire.rank import RerankCodec
 
@@ -70,10 +70,10 @@ class BedrockDialect:
         return StreamTap(count) if stream else WholeTap(count)
 
     def reader(self, stream: bool) -> Reader:
-        return StreamReader() if stream else WholeReader()
+        return StreamReader() if stream else whole_reader()
 
     def writer(self, options: WriterOptions) -> Writer:
-        return StreamWriter(options) if options.stream else WholeWriter(options)
+        return StreamWriter(options) if options.stream else whole_writer(options)
 
     def encode_error(self, error: GatewayError, call_id: str) -> bytes:
         return errors.encode_error(error, call_id)

@@ -40,12 +40,13 @@ from freehold.wire.chat import (
     ToolResult,
     ToolUse,
 )
-from freehold.wire.dialects.anthropic.adapt import Dropped, Turns, name_extras
+from freehold.wire.dialects.anthropic.adapt import Turns
 from freehold.wire.dialects.anthropic.blocks import opened
 from freehold.wire.dialects.anthropic.knobs import adapt_knobs
 from freehold.wire.dialects.anthropic.models import Traits, traits
 from freehold.wire.dialects.bedrock.models import Family, family
 from freehold.wire.dialects.bedrock.words import DOCUMENT_FORMATS, NAME
+from freehold.wire.dropped import Dropped, name_extras
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9\-()\[\] ]+")

@@ -16,8 +16,9 @@ from typing import Any
 from msgspec import Raw, json
 
 from freehold.base.errors import InvalidRequest
+from freehold.wire.arguments import arguments_object
 from freehold.wire.chat import AnyPart, Audio, CacheMark, Extras, File, Image, Media, Opaque, Text, Thinking, ToolResult, ToolUse
-from freehold.wire.dialects.anthropic.blocks import arguments_object, listed, opened, text_of
+from freehold.wire.dialects.anthropic.blocks import listed, opened, text_of
 from freehold.wire.dialects.bedrock.words import DOCUMENT_FORMATS, DOCUMENT_TYPES, IN, NAME
 
 Fields = dict[str, Raw]

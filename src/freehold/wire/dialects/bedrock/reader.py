@@ -47,6 +47,7 @@ from freehold.wire.dialects.bedrock.usage import canonical, extras_of
 from freehold.wire.dialects.bedrock.words import IN, NAME
 from freehold.wire.eventstream import EventStreamDecoder, EventStreamError, Message
 from freehold.wire.fold import unfold
+from freehold.wire.wholereader import WholeReader
 
 _fields = json.Decoder(dict[str, Raw]).decode
 _encode = json.Encoder().encode
@@ -300,23 +301,8 @@ class _WholeBody(WireEvent):
 _whole_body = json.Decoder(_WholeBody).decode
 
 
-class WholeReader:
-    """Collects the body; everything happens in `close`."""
-
-    __slots__ = ("_chunks",)
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        self._chunks.append(chunk)
-        return []
-
-    def close(self) -> list[Event]:
-        try:
-            return _reply(b"".join(self._chunks))
-        except (ValueError, RecursionError):
-            return [broken("the reply is not the JSON of a Converse reply")]
+def whole_reader() -> WholeReader:
+    return WholeReader(_reply, broken("the reply is not the JSON of a Converse reply"))
 
 
 def _reply(body: bytes) -> list[Event]:

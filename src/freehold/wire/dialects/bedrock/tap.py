@@ -16,15 +16,11 @@ from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.bedrock.events import ABSENT, WireEvent, broken, decode_event, failure, is_failure
 from freehold.wire.dialects.bedrock.usage import canonical
 from freehold.wire.eventstream import EventStreamError, decode, message_end
-from freehold.wire.fields import TopLevelScanner
-from freehold.wire.produced import Produced
+from freehold.wire.produced import CHUNK_COST, KEEP_BYTES, Produced, unescaped
+from freehold.wire.wholetap import BodyTap
 
-_KEEP_BYTES = 64 * 1024  # raw bytes held before their text is taken out
 _HOLD_BYTES = 1024 * 1024  # an unfinished message above this is forwarded as it comes, and not read
-_CHUNK_COST = 64  # what holding a small chunk costs beside its bytes
-_WHOLE_BYTES = 128 * 1024  # a larger whole reply is scanned instead of held
 _NAME_WITHIN = 48  # the first header, which is the event's type, ends within so many bytes
-_str = json.Decoder(str).decode
 
 
 class Frames:
@@ -97,8 +93,8 @@ class StreamTap(Frames):
         out = super().feed(chunk)
         if out:
             self._kept.append(out)
-            self._kept_bytes += len(out) + _CHUNK_COST
-            if self._kept_bytes > _KEEP_BYTES:
+            self._kept_bytes += len(out) + CHUNK_COST
+            if self._kept_bytes > KEEP_BYTES:
                 self._extract()
         return out
 
@@ -149,14 +145,6 @@ class StreamTap(Frames):
 _PIECES = re.compile(rb'"(?:text|input|name)":\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 
 
-def unescaped(inside: bytes) -> str:
-    """What stands between the quotes of a JSON string -> its text."""
-    try:
-        return _str(b'"%b"' % inside)
-    except ValueError:
-        return inside.decode("utf-8", "replace")
-
-
 class _Whole(WireEvent):
     output: Raw = ABSENT
 
@@ -164,76 +152,22 @@ class _Whole(WireEvent):
 _whole = json.Decoder(_Whole).decode
 
 
-class Body:
-    """What the taps of whole replies share. Everything is known after `close`.
+class TextsTap(BodyTap):
+    """A whole reply whose texts are found as those of a stream are."""
 
-    Up to 128 KB a reply is parsed once; from there on scanned as it passes, so that memory stays bounded.
-    """
+    pieces: re.Pattern[bytes]
 
-    __slots__ = ("_bytes", "_chunks", "_count", "_scanner", "done", "failure", "finish", "model", "usage")
-
-    wanted: frozenset[str]  # the top-level members that a scan keeps
-    pieces: re.Pattern[bytes]  # the texts that are counted
-
-    def __init__(self, count: CountTokens) -> None:
-        self._count = count
-        self._chunks: list[bytes] = []
-        self._bytes = 0
-        self._scanner: TopLevelScanner | None = None
-        self.usage: Usage | None = None
-        self.done = False
-        self.failure: Failure | None = None
-        self.model = ""
-        self.finish = ""
-
-    def feed(self, chunk: bytes) -> bytes:
-        self._bytes += len(chunk)
-        if self._scanner is not None:
-            self._scanner.feed(chunk)
-        else:
-            self._chunks.append(chunk)
-            if self._bytes > _WHOLE_BYTES:
-                self._scanner = TopLevelScanner(self.wanted)
-                self._scanner.feed(b"".join(self._chunks))
-                self._chunks.clear()
-        return chunk
-
-    def close(self) -> bytes:
-        scanner = self._scanner
-        if scanner is None:
-            body = b"".join(self._chunks)
-        elif scanner.complete and not scanner.broken:
-            body = b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), raw) for name, raw in scanner.values.items())
-        else:
-            return b""
-        try:
-            self._learn(body)
-        except (ValueError, RecursionError):
-            return b""  # cut or garbage: not done
-        self.done = True
-        return b""
-
-    def produced(self) -> int:
-        """Counted from the texts; where the reply was scanned, a token for every four bytes of it."""
-        if self._scanner is not None:
-            return self._bytes // 4
-        found = self.pieces.findall(b"".join(self._chunks))
-        return self._count(unescaped(b"".join(found))) if found else 0
-
-    def _learn(self, body: bytes) -> None:
-        """Read the reply, or its wanted members. Raises ValueError where it is no such thing."""
-        raise NotImplementedError
+    def text(self, body: bytes) -> str:
+        return unescaped(b"".join(self.pieces.findall(body)))
 
 
-class WholeTap(Body):
+class WholeTap(TextsTap):
     """A Converse reply, and one of count-tokens, which has no usage."""
-
-    __slots__ = ()
 
     wanted = frozenset(("usage", "stopReason", "serviceTier"))
     pieces = _PIECES
 
-    def _learn(self, body: bytes) -> None:
+    def learn(self, body: bytes) -> None:
         reply = _whole(body)
         self.model = reply.model()
         self.finish = reply.stopReason or ""

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw, json, structs
+from msgspec import Raw, json
 
+from freehold.wire.arguments import complete
 from freehold.wire.chat import (
     AnyPart,
+    ChatReply,
     Choice,
     Delta,
     End,
@@ -34,13 +36,12 @@ from freehold.wire.chat import (
     UsageReport,
 )
 from freehold.wire.dialect import WriterOptions
-from freehold.wire.dialects.anthropic.blocks import arguments_object
 from freehold.wire.dialects.bedrock import content
 from freehold.wire.dialects.bedrock import usage as usages
 from freehold.wire.dialects.bedrock.words import FINISH_OUT, NAME
 from freehold.wire.eventstream import encode as encode_message
-from freehold.wire.fold import Fold
 from freehold.wire.sequence import Sequence
+from freehold.wire.wholewriter import WholeWriter
 
 _encode = json.Encoder().encode
 _fields = json.Decoder(dict[str, Raw]).decode
@@ -138,7 +139,7 @@ class StreamWriter:
         if self._started:
             return
         self._started = True
-        self._same = self._sequence.tools_end = start.dialect == NAME
+        self._same = self._sequence.own = start.dialect == NAME
         self._usage = start.usage
         self._emit("messageStart", {"role": "assistant"})
 
@@ -221,49 +222,34 @@ class StreamWriter:
         self._emit("metadata", _ending(finish, self._usage, self._same))
 
 
-class WholeWriter:
-    __slots__ = ("_dialect", "_fold", "_options")
+def whole_writer(options: WriterOptions) -> WholeWriter:
+    return WholeWriter(_whole, options)
 
-    def __init__(self, options: WriterOptions) -> None:
-        self._options = options
-        self._fold = Fold(NAME)
-        self._dialect = ""
 
-    def write(self, events: list[Event]) -> bytes:
-        for item in events:
-            if type(item) is Start:
-                self._dialect = item.dialect
-        self._fold.add(events)
-        return b""
+def _whole(reply: ChatReply, options: WriterOptions) -> bytes:
+    same = reply.dialect == NAME
+    choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
+    call_id = f"tooluse_{options.call_id}"
+    blocks = [item for n, part in enumerate(choice.parts) if (item := _block(part, f"{call_id}_{n}", same)) is not None]
+    has_tools = any(isinstance(part, ToolUse) for part in choice.parts)
+    extras: Extras = choice.extras if same else {}
+    finish = Finish(reason=choice.finish, stop_sequence=choice.stop_sequence, extras=extras)
+    out: dict[str, Any] = {
+        "output": {"message": {"role": "assistant", "content": blocks}},
+        "stopReason": _stop_reason(choice.finish, choice.raw_reason, same, has_tools),
+        **_ending(finish, reply.usage, same),
+        **_additional(finish, same),
+    }
+    return _encode(out)
 
-    def close(self) -> bytes:
-        reply = self._fold.reply()
-        same = self._dialect == NAME
-        choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
-        blocks = [item for number, part in enumerate(choice.parts) if (item := self._block(part, number, same)) is not None]
-        has_tools = any(isinstance(part, ToolUse) for part in choice.parts)
-        extras: Extras = choice.extras if same else {}
-        finish = Finish(reason=choice.finish, stop_sequence=choice.stop_sequence, extras=extras)
-        out: dict[str, Any] = {
-            "output": {"message": {"role": "assistant", "content": blocks}},
-            "stopReason": _stop_reason(choice.finish, choice.raw_reason, same, has_tools),
-            **_ending(finish, reply.usage, same),
-            **_additional(finish, same),
-        }
-        return _encode(out)
 
-    def _block(self, part: AnyPart, number: int, same: bool) -> Any:
-        if isinstance(part, Refusal):
-            part = Text(text=part.text)
-        if isinstance(part, Text) and not (part.text or same):
-            return None
-        if isinstance(part, Thinking) and not (part.text or part.signature or part.redacted):
-            return None
-        if isinstance(part, ToolUse):
-            changes: dict[str, Any] = {}
-            if not part.id:
-                changes["id"] = f"tooluse_{self._options.call_id}_{number}"
-            if arguments_object(part.arguments) is None:
-                changes["arguments"] = _encode({"INVALID_JSON": part.arguments}).decode()
-            part = structs.replace(part, **changes)
-        return content.block(part, same)
+def _block(part: AnyPart, call_id: str, same: bool) -> Any:
+    if isinstance(part, Refusal):
+        part = Text(text=part.text)
+    if isinstance(part, Text) and not (part.text or same):
+        return None
+    if isinstance(part, Thinking) and not (part.text or part.signature or part.redacted):
+        return None
+    if isinstance(part, ToolUse):
+        part = complete(part, call_id)
+    return content.block(part, same)

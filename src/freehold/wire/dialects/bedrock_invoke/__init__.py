@@ -25,8 +25,8 @@ from freehold.wire.dialect import (
     Writer,
     WriterOptions,
 )
-from freehold.wire.dialects.anthropic.reader import WholeReader
-from freehold.wire.dialects.anthropic.writer import WholeWriter
+from freehold.wire.dialects.anthropic.reader import whole_reader
+from freehold.wire.dialects.anthropic.writer import whole_writer
 from freehold.wire.dialects.bedrock import errors
 from freehold.wire.dialects.bedrock import peek as converse
 from freehold.wire.dialects.bedrock_invoke import peek as peeking
@@ -73,10 +73,10 @@ class BedrockInvokeDialect:
         return StreamTap(count) if stream else WholeTap(count)
 
     def reader(self, stream: bool) -> Reader:
-        return StreamReader() if stream else WholeReader()
+        return StreamReader() if stream else whole_reader()
 
     def writer(self, options: WriterOptions) -> Writer:
-        return StreamWriter(options) if options.stream else WholeWriter(options)
+        return StreamWriter(options) if options.stream else whole_writer(options)
 
     def encode_error(self, error: GatewayError, call_id: str) -> bytes:
         return errors.encode_error(error, call_id)

@@ -16,7 +16,7 @@ from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.anthropic.events import WireError
 from freehold.wire.dialects.anthropic.events import failure as anthropic_failure
 from freehold.wire.dialects.bedrock.events import broken, failure, is_failure
-from freehold.wire.dialects.bedrock.tap import Body, Frames, unescaped
+from freehold.wire.dialects.bedrock.tap import Frames, TextsTap
 from freehold.wire.dialects.bedrock_invoke.shapes import (
     WANTED,
     Told,
@@ -27,10 +27,7 @@ from freehold.wire.dialects.bedrock_invoke.shapes import (
     usage_of,
 )
 from freehold.wire.eventstream import decode
-from freehold.wire.produced import Produced
-
-_KEEP_BYTES = 64 * 1024  # raw bytes held before their text is taken out
-_CHUNK_COST = 64
+from freehold.wire.produced import CHUNK_COST, KEEP_BYTES, Produced, unescaped
 
 # What a chunk that says something holds: usage, counts and reasons of all families, Claude's first and last events.
 _TELLS = re.compile(rb"oken|eason|usage|message_|\"error\"|amazon-bedrock-trace")
@@ -81,8 +78,8 @@ class StreamTap(Frames):
         if told is not None and not self._learn(told):
             return False
         self._kept.append(payload)
-        self._kept_bytes += len(payload) + _CHUNK_COST
-        if self._kept_bytes > _KEEP_BYTES:
+        self._kept_bytes += len(payload) + CHUNK_COST
+        if self._kept_bytes > KEEP_BYTES:
             self._extract()
         return True
 
@@ -127,15 +124,13 @@ def inner_failure(told: Told) -> Failure:
     return anthropic_failure(known)
 
 
-class WholeTap(Body):
+class WholeTap(TextsTap):
     """A reply that is not a stream."""
-
-    __slots__ = ()
 
     wanted = WANTED
     pieces = _PIECES
 
-    def _learn(self, body: bytes) -> None:
+    def learn(self, body: bytes) -> None:
         told = decode_told(body)
         self.model = model_of(told)
         self.finish = finish_of(told)

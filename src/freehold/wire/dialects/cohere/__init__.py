@@ -26,11 +26,11 @@ from freehold.wire.dialects.cohere import peek as peeking
 from freehold.wire.dialects.cohere.decode import decode_request
 from freehold.wire.dialects.cohere.embeddings import EMBEDDINGS
 from freehold.wire.dialects.cohere.encode import encode_request
-from freehold.wire.dialects.cohere.reader import StreamReader, WholeReader
+from freehold.wire.dialects.cohere.reader import StreamReader, whole_reader
 from freehold.wire.dialects.cohere.rerank import RERANK, V1
 from freehold.wire.dialects.cohere.tap import ChatStreamTap, ChatWholeTap
 from freehold.wire.dialects.cohere.words import NAME
-from freehold.wire.dialects.cohere.writer import StreamWriter, WholeWriter
+from freehold.wire.dialects.cohere.writer import StreamWriter, whole_writer
 from freehold.wire.embed import EmbeddingsCodec
 from freehold.wire.rank import RerankCodec
 from freehold.wire.wholetap import WholeTap
@@ -76,10 +76,10 @@ class CohereDialect:
         return ChatStreamTap(count) if stream else ChatWholeTap(count)
 
     def reader(self, stream: bool) -> Reader:
-        return StreamReader() if stream else WholeReader()
+        return StreamReader() if stream else whole_reader()
 
     def writer(self, options: WriterOptions) -> Writer:
-        return StreamWriter(options) if options.stream else WholeWriter(options)
+        return StreamWriter(options) if options.stream else whole_writer(options)
 
     def encode_error(self, error: GatewayError, call_id: str) -> bytes:
         return errors.encode_error(error, call_id)

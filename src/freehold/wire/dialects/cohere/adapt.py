@@ -21,7 +21,6 @@ from freehold.base.errors import Unsupported
 from freehold.wire.chat import (
     AnyPart,
     ChatRequest,
-    Extras,
     File,
     Image,
     Media,
@@ -36,30 +35,24 @@ from freehold.wire.chat import (
     ToolUse,
 )
 from freehold.wire.dialect import Quirks
-from freehold.wire.dialects.cohere.knobs import Dropped, adapt_knobs
+from freehold.wire.dialects.cohere.knobs import adapt_knobs
 from freehold.wire.dialects.cohere.words import IN, NAME
+from freehold.wire.dropped import Dropped, asks, name_extras
 
 _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
-_EMPTY = (b"null", b"[]", b"{}", b"false")
 
 
 def adapt(request: ChatRequest, model: str, quirks: Quirks, dropped: Dropped) -> ChatRequest:
     """Raises Unsupported for content that can't be carried, Unsupported for a tool choice that can't be meant."""
     if request.n is not None and request.n > 1:
         raise Unsupported(f"n: is {request.n}; this target gives one choice. Send several requests.", param="n")
-    if "audio" in request.extras and bytes(request.extras["audio"]) not in _EMPTY:
+    if "audio" in request.extras and asks(request.extras["audio"]):
         raise Unsupported("audio: this target answers in text only.", param="audio")
-    _name_extras(request.extras, "", dropped)
+    name_extras(request.extras, "", dropped)
     adapted = ChatRequest(dialect=NAME, model=request.model, messages=_Messages(dropped).adapt(request.messages))
     _tools(request, adapted, dropped)
     adapt_knobs(request, adapted, model, quirks, dropped)
     return adapted
-
-
-def _name_extras(extras: Extras, prefix: str, dropped: Dropped) -> None:
-    for name, raw in extras.items():
-        if bytes(raw) not in _EMPTY:
-            dropped[prefix + name] = None
 
 
 # --- tools ----------------------------------------------------------------------------
@@ -69,7 +62,7 @@ def _tools(request: ChatRequest, adapted: ChatRequest, dropped: Dropped) -> None
     choice = request.tool_choice
     tools = request.tools
     if choice is not None:
-        _name_extras(choice.extras, "tool_choice.", dropped)
+        name_extras(choice.extras, "tool_choice.", dropped)
         if choice.mode in ("required", "tool") and not tools:
             raise Unsupported("tool_choice: asks for a tool call, but there are no tools", param="tool_choice")
         if choice.mode == "tool":
@@ -92,7 +85,7 @@ def _tool(tool: Tool, number: int, dropped: Dropped) -> Tool:
     if tool.raw is not None:
         path = f"tools[{number}]"
         raise Unsupported(f"{path}: the built-in tool {tool.name[:100]!r} does not exist on this target", param=path)
-    _name_extras(tool.extras, "tools[].", dropped)
+    name_extras(tool.extras, "tools[].", dropped)
     if tool.cache is not None:
         dropped["cache_control"] = None
     return Tool(name=tool.name, description=tool.description, parameters=tool.parameters or _NO_PARAMETERS)
@@ -110,7 +103,7 @@ class _Messages:
         for number, message in enumerate(messages):
             if message.name:
                 self._dropped["messages[].name"] = None
-            _name_extras(message.extras, "messages[].", self._dropped)
+            name_extras(message.extras, "messages[].", self._dropped)
             path = f"messages[{number}]"
             if message.role == "assistant":
                 adapted.append(self._assistant(message, path))
@@ -205,7 +198,7 @@ class _Messages:
         """Name what a part loses on the way."""
         if part.cache is not None:
             self._dropped["cache_control"] = None
-        _name_extras(part.extras, "messages[].content[].", self._dropped)
+        name_extras(part.extras, "messages[].content[].", self._dropped)
 
 
 def _file_text(media: Media, path: str) -> str:

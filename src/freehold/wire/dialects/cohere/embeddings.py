@@ -8,8 +8,9 @@ from msgspec import Struct, field, json
 
 from freehold.wire.counts import read_counts
 from freehold.wire.dialects.cohere.words import NAME
+from freehold.wire.dropped import Dropped
 from freehold.wire.embed import EmbedReply, EmbedRequest
-from freehold.wire.embedform import BASE64, Dropped, EmbedForm, FormEmbeddings, base64_of, encode, take_word, vector_of
+from freehold.wire.embedform import BASE64, EmbedForm, FormEmbeddings, base64_of, encode, take_word, vector_of
 from freehold.wire.typed import Fields, decoded
 
 _TYPES = "embedding_types"

@@ -15,8 +15,8 @@ from freehold.wire.chat import AnyPart, ChatRequest, File, Image, Message, Opaqu
 from freehold.wire.dialect import Quirks
 from freehold.wire.dialects.cohere.adapt import adapt
 from freehold.wire.dialects.cohere.decode import PLAIN
-from freehold.wire.dialects.cohere.knobs import Dropped
 from freehold.wire.dialects.cohere.words import FORM, IN, INNER, NAME, decode_any, encode
+from freehold.wire.dropped import Dropped
 from freehold.wire.typed import nulls
 
 Object = dict[str, Any]

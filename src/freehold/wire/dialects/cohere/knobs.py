@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from freehold.wire.chat import ChatRequest, OutputFormat, Reasoning
 from freehold.wire.dialect import Quirks
-
-Dropped = dict[str, None]
+from freehold.wire.dropped import Dropped
 
 _BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192}
 _NO_THINKING = ("command-r", "command-a-03", "command-a-vision", "command-a-translate", "command-light", "c4ai-", "aya-")

@@ -42,6 +42,7 @@ from freehold.wire.dialects.cohere.words import ABSENT, FINISH_IN, IN, NAME, UNR
 from freehold.wire.fold import unfold
 from freehold.wire.sse import SSEDecoder, SSEError, SSEvent
 from freehold.wire.typed import checked
+from freehold.wire.wholereader import WholeReader
 
 _fields = json.Decoder(dict[str, Raw]).decode
 _raws = json.Decoder(list[Raw]).decode
@@ -195,23 +196,8 @@ class StreamReader:
         self._ended = True
 
 
-class WholeReader:
-    """Collects the body; everything happens in `close`."""
-
-    __slots__ = ("_pieces",)
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        self._pieces.append(chunk)
-        return []
-
-    def close(self) -> list[Event]:
-        try:
-            return _whole(b"".join(self._pieces))
-        except (ValueError, RecursionError):
-            return [UNREADABLE]
+def whole_reader() -> WholeReader:
+    return WholeReader(_whole, UNREADABLE)
 
 
 def _whole(body: bytes) -> list[Event]:

@@ -68,7 +68,7 @@ class ChatWholeTap(WholeTap):
     def produced(self) -> int:
         """Counted from the message; where that can't be read, a token for every four bytes of the reply."""
         if not isinstance(self._message, dict):
-            return 0 if self.failure is not None else self._bytes // 4
+            return 0 if self.failure is not None else self.document.size // 4
         pieces: list[str] = []
         _texts({name: self._message.get(name) for name in ("content", "tool_plan", "tool_calls")}, pieces)
         return self.count("\n".join(pieces)) if pieces else 0

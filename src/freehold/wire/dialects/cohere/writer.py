@@ -13,6 +13,8 @@ from msgspec import Raw
 
 from freehold.wire.chat import (
     AnyPart,
+    ChatReply,
+    Choice,
     Delta,
     End,
     Event,
@@ -31,8 +33,8 @@ from freehold.wire.chat import (
 from freehold.wire.dialect import WriterOptions
 from freehold.wire.dialects.cohere.usage import write_usage
 from freehold.wire.dialects.cohere.words import IN, NAME, encode, finish_word
-from freehold.wire.fold import Fold
 from freehold.wire.sse import encode as sse
+from freehold.wire.wholewriter import WholeWriter
 
 Object = dict[str, Any]
 
@@ -197,36 +199,22 @@ class StreamWriter:
         self._done = True
 
 
-class WholeWriter:
-    """Collects the events; `close` returns one reply."""
+def whole_writer(options: WriterOptions) -> WholeWriter:
+    return WholeWriter(_whole, options)
 
-    __slots__ = ("_fold", "_options", "_own")
 
-    def __init__(self, options: WriterOptions) -> None:
-        self._options = options
-        self._fold = Fold(NAME)
-        self._own = False
-
-    def write(self, events: list[Event]) -> bytes:
-        for event in events:
-            if type(event) is Start:
-                self._own = event.dialect == NAME
-        self._fold.add([event for event in events if not getattr(event, "choice", 0)])
-        return b""
-
-    def close(self) -> bytes:
-        reply, own = self._fold.reply(), self._own
-        parts = reply.choices[0].parts if reply.choices else []
-        finish, raw_reason = (reply.choices[0].finish, reply.choices[0].raw_reason) if reply.choices else ("unknown", "")
-        called = any(isinstance(part, ToolUse) for part in parts)
-        body: Object = {
-            "id": reply.id or self._options.call_id,
-            "message": _message(parts, own),
-            "finish_reason": _reason(finish, raw_reason, own, called),
-        }
-        if reply.usage is not None:
-            body["usage"] = write_usage(reply.usage, own)
-        return encode(body | reply.extras if own else body)
+def _whole(reply: ChatReply, options: WriterOptions) -> bytes:
+    own = reply.dialect == NAME
+    choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
+    called = any(isinstance(part, ToolUse) for part in choice.parts)
+    body: Object = {
+        "id": reply.id or options.call_id,
+        "message": _message(choice.parts, own),
+        "finish_reason": _reason(choice.finish, choice.raw_reason, own, called),
+    }
+    if reply.usage is not None:
+        body["usage"] = write_usage(reply.usage, own)
+    return encode(body | reply.extras if own else body)
 
 
 def _message(parts: list[AnyPart], own: bool) -> Object:

@@ -27,10 +27,10 @@ from freehold.wire.dialects.gemini import peek as peeking
 from freehold.wire.dialects.gemini.decode import decode_request
 from freehold.wire.dialects.gemini.embeddings import GeminiEmbeddings
 from freehold.wire.dialects.gemini.encode import encode_request
-from freehold.wire.dialects.gemini.reader import StreamReader, WholeReader
+from freehold.wire.dialects.gemini.reader import StreamReader, whole_reader
 from freehold.wire.dialects.gemini.tap import StreamTap, WholeTap
 from freehold.wire.dialects.gemini.words import NAME
-from freehold.wire.dialects.gemini.writer import StreamWriter, WholeWriter
+from freehold.wire.dialects.gemini.writer import StreamWriter, whole_writer
 from freehold.wire.embed import EmbeddingsCodec
 from freehold.wire.rank import RerankCodec
 
@@ -75,11 +75,11 @@ class GeminiDialect:
         return StreamTap(count) if stream else WholeTap(count)
 
     def reader(self, stream: bool) -> Reader:
-        return StreamReader() if stream else WholeReader()
+        return StreamReader() if stream else whole_reader()
 
     def writer(self, options: WriterOptions) -> Writer:
         if not options.stream:
-            return WholeWriter(options)
+            return whole_writer(options)
         return StreamWriter(options, array=options.peek is not None and options.peek.form == peeking.ARRAY)
 
     def encode_error(self, error: GatewayError, call_id: str) -> bytes:

@@ -18,11 +18,11 @@ import re
 from base64 import b64encode
 
 from freehold.base.errors import Unsupported
+from freehold.wire.arguments import arguments_object
 from freehold.wire.chat import (
     AnyPart,
     Audio,
     ChatRequest,
-    Extras,
     File,
     Image,
     Media,
@@ -38,9 +38,8 @@ from freehold.wire.chat import (
 )
 from freehold.wire.dialects.gemini.knobs import adapt_knobs
 from freehold.wire.dialects.gemini.models import Traits
-from freehold.wire.dialects.gemini.words import NAME, json_object
-
-Dropped = dict[str, None]
+from freehold.wire.dialects.gemini.words import NAME
+from freehold.wire.dropped import Dropped, name_extras
 
 # "Do not validate": for calls that no Gemini model signed. From Google's documentation of thought signatures.
 UNSIGNED = "skip_thought_signature_validator"
@@ -88,12 +87,6 @@ def adapt(request: ChatRequest, known: Traits, dropped: Dropped) -> ChatRequest:
     )
     adapt_knobs(request, adapted, dropped)
     return adapted
-
-
-def name_extras(extras: Extras, prefix: str, dropped: Dropped) -> None:
-    for name, raw in extras.items():
-        if bytes(raw) not in (b"null", b"[]", b"{}", b"false"):
-            dropped[prefix + name] = None
 
 
 # --- tools --------------------------------------------------------------------
@@ -216,7 +209,7 @@ class _Turns:
         return [Text(text=part.text)] if part.text else []
 
     def _tool_use(self, part: ToolUse, path: str) -> ToolUse:
-        if json_object(part.arguments) is None:
+        if arguments_object(part.arguments) is None:
             where = f"{path}.tool_calls"
             raise Unsupported(
                 f"{where}: the arguments of call {part.id[:100]!r} ({part.name[:100]}) are not a JSON object.", param=where

@@ -27,13 +27,13 @@ from freehold.wire.dialects.gemini.words import (
     Fields,
     decode_any,
     encode,
-    is_null,
     listed,
     normal,
     opened,
     text_of,
     typed,
 )
+from freehold.wire.typed import is_null
 
 _ROLES: dict[str, Role] = {"user": "user", "model": "assistant", "function": "user"}
 CACHED = "cachedContent"  # the kind of the Opaque part that names cached content: a part of the prompt, so never dropped

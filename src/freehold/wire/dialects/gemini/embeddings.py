@@ -22,7 +22,6 @@ from freehold.wire.dialects.gemini.words import (
     bare_model,
     decode_any,
     encode,
-    is_null,
     listed,
     normal,
     opened,
@@ -30,6 +29,7 @@ from freehold.wire.dialects.gemini.words import (
     typed,
 )
 from freehold.wire.embed import EmbedReply, EmbedRequest, Purpose
+from freehold.wire.typed import is_null
 
 _PURPOSES: dict[str, Purpose] = {
     "RETRIEVAL_QUERY": "query",

@@ -20,9 +20,9 @@ from freehold.wire.dialects.gemini.knobs import choice_out, format_out, thinking
 from freehold.wire.dialects.gemini.models import Traits, traits
 from freehold.wire.dialects.gemini.schema import parameters_out
 from freehold.wire.dialects.gemini.words import NAME, bare_model, decode_any, decode_fields, encode, respell
+from freehold.wire.dropped import Dropped
 
 Object = dict[str, Any]
-Dropped = dict[str, None]
 
 
 def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[bytes, tuple[str, ...]]:

@@ -22,8 +22,7 @@ from typing import Any
 from freehold.wire.chat import ChatRequest, OutputFormat, Reasoning, ToolChoice
 from freehold.wire.dialects.gemini.models import Traits
 from freehold.wire.dialects.gemini.schema import output_schema
-
-Dropped = dict[str, None]
+from freehold.wire.dropped import Dropped
 
 _BUDGETS = {"minimal": 1_024, "low": 1_024, "medium": 8_192, "high": 24_576}
 _TIERS = {"auto": None, "default": "standard", "standard_only": "standard", "flex": "flex", "priority": "priority"}

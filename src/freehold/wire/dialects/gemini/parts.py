@@ -19,20 +19,20 @@ from typing import Any
 from msgspec import Raw
 
 from freehold.base.errors import InvalidRequest
+from freehold.wire.arguments import arguments_object
 from freehold.wire.chat import AnyPart, Audio, File, Image, Media, Opaque, Refusal, Text, Thinking, ToolResult, ToolUse
 from freehold.wire.dialects.gemini.words import (
     NAME,
     Fields,
     decode_fields,
     encode,
-    is_null,
-    json_object,
     listed,
     normal,
     opened,
     respell,
     text_of,
 )
+from freehold.wire.typed import is_null
 
 Spelling = dict[str, str]
 
@@ -262,7 +262,7 @@ def _call_out(part: ToolUse, spelling: Spelling, rest: Raw | None) -> dict[str, 
     if part.id and spelling.get("id") != "absent":
         out["id"] = part.id
     if part.arguments or spelling.get("args") != "absent":
-        arguments = json_object(part.arguments)
+        arguments = arguments_object(part.arguments)
         # `args` must be an object. What isn't one is shown to the caller as the model wrote it.
         out["args"] = {"INVALID_JSON": part.arguments} if arguments is None else arguments
     return out | (decode_fields(rest) if rest is not None else {})
@@ -284,6 +284,6 @@ def _result_out(part: ToolResult, spelling: Spelling, rest: Raw | None) -> dict[
 def _response_out(text: str, how: str, is_error: bool) -> Any:
     if how in _TEXT_KEYS:
         return {how: text}
-    if how == "object" and (whole := json_object(text)) is not None:
+    if how == "object" and (whole := arguments_object(text)) is not None:
         return whole
     return {"error" if is_error else "output": text}

@@ -32,8 +32,10 @@ from freehold.wire.chat import (
 from freehold.wire.dialects.gemini.events import FINISH, broken, failure, finish_word
 from freehold.wire.dialects.gemini.parts import reply_part
 from freehold.wire.dialects.gemini.usage import canonical, has_counts, logprobs_in
-from freehold.wire.dialects.gemini.words import NAME, Fields, decode_any, decode_fields, decode_list, decode_str, encode, is_null
+from freehold.wire.dialects.gemini.words import NAME, Fields, decode_any, decode_fields, decode_list, decode_str, encode
 from freehold.wire.sse import SSEDecoder, SSEError
+from freehold.wire.typed import is_null
+from freehold.wire.wholereader import WholeReader
 
 _REPLY_WORDS = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId", "error"))
 _CANDIDATE_WORDS = frozenset(("content", "finishReason"))
@@ -238,38 +240,28 @@ def _block_reason(feedback: Raw) -> str:
         return ""
 
 
-class WholeReader:
-    """Collects the body; everything happens in `close`. An array is a stream that came in one piece."""
+def whole_reader() -> WholeReader:
+    return WholeReader(_whole, _UNREADABLE)
 
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        self._pieces.append(chunk)
-        return []
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        body = b"".join(self._pieces)
-        self._pieces.clear()
-        array = body.lstrip()[:1] == b"["
-        reply = ReplyReader(merge=array)
-        try:
-            chunks = decode_list(body) if array else [body]
-        except (ValueError, RecursionError):
-            return [_UNREADABLE]
-        for chunk in chunks:
-            reply.chunk(chunk, events)
-        if array and not chunks:
-            reply.fail(broken("the reply holds no candidates"), events)
-        reply.end(events, whole=not array)
-        if array and not reply.ended:
-            reply.fail(broken("the reply ended without a finish reason"), events)
-        return events
+def _whole(body: bytes) -> list[Event]:
+    """One reply. An array is a stream that came in one piece."""
+    events: list[Event] = []
+    array = body.lstrip()[:1] == b"["
+    reply = ReplyReader(merge=array)
+    chunks = decode_list(body) if array else [body]
+    for chunk in chunks:
+        reply.chunk(chunk, events)
+    if array and not chunks:
+        reply.fail(broken("the reply holds no candidates"), events)
+    reply.end(events, whole=not array)
+    if array and not reply.ended:
+        reply.fail(broken("the reply ended without a finish reason"), events)
+    return events
 
 
 class StreamReader:
-    """Server-sent events in any chunking. A server that sends JSON instead is read as WholeReader would."""
+    """Server-sent events in any chunking. A server that sends JSON instead is read as a whole reply would be."""
 
     def __init__(self) -> None:
         self._sse = SSEDecoder()
@@ -284,7 +276,7 @@ class StreamReader:
                 return []
             self._known = True
             if chunk[:1] in (b"[", b"{"):
-                self._whole = WholeReader()
+                self._whole = whole_reader()
         if self._whole is not None:
             return self._whole.feed(chunk)
         events: list[Event] = []

@@ -28,8 +28,9 @@ from typing import Any
 from msgspec import Raw
 
 from freehold.base.errors import Unsupported
-from freehold.wire.dialects.gemini.schema_walk import Dropped, Node, Walk, bounds, merged, target
+from freehold.wire.dialects.gemini.schema_walk import Node, Walk, bounds, merged, target
 from freehold.wire.dialects.gemini.words import decode_any, decode_fields, encode
+from freehold.wire.dropped import Dropped
 
 _KEPT = frozenset((
     "title", "description", "format", "maxItems", "minItems", "maxProperties", "minProperties", "minimum", "maximum",

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from freehold.base.errors import Unsupported
+from freehold.wire.dropped import Dropped
 
 Node = dict[str, Any]
-Dropped = dict[str, None]
 
 MAX_DEPTH = 64
 MAX_NODES = 10_000  # a few nested $refs can write out to more than memory holds

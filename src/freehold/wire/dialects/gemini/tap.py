@@ -15,13 +15,12 @@ from freehold.wire.chat import Failure, Usage
 from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.gemini.events import broken, failure, finish_word
 from freehold.wire.dialects.gemini.usage import canonical, has_counts
-from freehold.wire.dialects.gemini.words import decode_any
+from freehold.wire.document import Document
 from freehold.wire.fields import TopLevelScanner
 from freehold.wire.produced import Produced
 from freehold.wire.sse import blank_lines, parse_block
 
 HOLD_BYTES = 64 * 1024  # an unfinished event above this is forwarded as it comes, and scanned
-WHOLE_BYTES = 128 * 1024  # a larger whole reply is scanned instead of held
 _WANTED = frozenset(("usageMetadata", "modelVersion", "error", "promptFeedback"))
 _ABSENT = Raw()
 _UNREADABLE = broken("an event of the stream is not JSON of the expected shape")
@@ -237,7 +236,7 @@ class StreamTap(_Tap):
             return chunk
         cut = max(found[0][1] - seam, 0)
         scanner.feed(chunk[:cut])
-        event = _scanned(scanner)
+        event = _Event(**scanner.decoded())
         event.error = None  # it is out already
         self._learn(event)
         self._scanner = None
@@ -262,50 +261,26 @@ class StreamTap(_Tap):
         return tail if self.failure is None else b""
 
 
-def _scanned(scanner: TopLevelScanner) -> _Event:
-    held: dict[str, Any] = {}
-    for key, value in scanner.values.items():
-        try:
-            held[key] = decode_any(value)
-        except (ValueError, RecursionError):
-            continue
-    return _Event(**held)
-
-
 class WholeTap(_Tap):
-    """A reply that is not a stream: a generation, embeddings, a token count. Everything is known after `close`.
+    """A reply that is not a stream: a generation, embeddings, a token count. Everything is known after `close`."""
 
-    Up to 128 KB it is parsed once; from there on scanned as it passes, so that memory stays bounded.
-    """
-
-    __slots__ = ("_bytes", "_chunks", "_scanner")
+    __slots__ = ("_document",)
 
     def __init__(self, count: CountTokens) -> None:
         super().__init__(count)
-        self._chunks: list[bytes] = []
-        self._bytes = 0
-        self._scanner: TopLevelScanner | None = None
+        self._document = Document(_WANTED)
 
     def feed(self, chunk: bytes) -> bytes:
-        self._bytes += len(chunk)
-        if self._scanner is not None:
-            self._scanner.feed(chunk)
-            return chunk
-        self._chunks.append(chunk)
-        if self._bytes > WHOLE_BYTES:
-            self._scanner = TopLevelScanner(_WANTED)
-            self._scanner.feed(b"".join(self._chunks))
-            self._chunks.clear()
+        self._document.feed(chunk)
         return chunk
 
     def close(self) -> bytes:
-        scanner = self._scanner
+        scanner = self._document.scanner
         if scanner is not None:
-            self._learn(_scanned(scanner))
+            self._learn(_Event(**scanner.decoded()))
             self.done = scanner.complete and not scanner.broken and self.failure is None
             return b""
-        body = b"".join(self._chunks)
-        self._chunks.clear()
+        body = self._document.held()
         events = _list_of(body)
         if events is None:
             return b""  # cut or garbage: not done
@@ -316,7 +291,7 @@ class WholeTap(_Tap):
 
     def produced(self) -> int:
         """Counted from the content; for a reply that was too large to hold, a token for every four bytes."""
-        return self._bytes // 4 if self._scanner is not None else self._produced.tokens()
+        return self._document.size // 4 if self._document.scanner is not None else self._produced.tokens()
 
 
 def _list_of(body: bytes) -> list[_Event] | None:

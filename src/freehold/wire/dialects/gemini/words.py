@@ -97,22 +97,6 @@ def listed(raw: Raw, path: str) -> tuple[list[Raw], bool]:
     return typed(decode_list, raw, path, "a list"), False
 
 
-def is_null(raw: Raw | None) -> bool:
-    return raw is None or bytes(raw) == b"null"
-
-
-def json_object(text: str) -> Raw | None:
-    """The text itself as raw JSON where it is an object, "" as {}; None where it is something else."""
-    data = text.encode("utf-8", "surrogatepass")
-    if not data.strip():
-        return Raw(b"{}")
-    try:
-        decode_fields(data)
-    except (ValueError, RecursionError):
-        return None
-    return Raw(data)
-
-
 def bare_model(name: str) -> str:
     """Clients write "models/x" for "x" too."""
     return name.removeprefix("models/")

@@ -13,6 +13,7 @@ from msgspec import Raw, structs
 
 from freehold.wire.chat import (
     AnyPart,
+    ChatReply,
     Choice,
     Delta,
     End,
@@ -33,13 +34,13 @@ from freehold.wire.dialects.gemini import parts
 from freehold.wire.dialects.gemini.events import FINISH_OUT
 from freehold.wire.dialects.gemini.usage import logprobs_out, wire_usage
 from freehold.wire.dialects.gemini.words import NAME, decode_any, decode_fields, encode
-from freehold.wire.fold import Fold
+from freehold.wire.wholewriter import WholeWriter
 
 _Fields = dict[str, Any]
 _COMPUTED = ("content", "finishReason", "logprobsResult", "candidates")
 
 
-def _head(options: WriterOptions, start: Start) -> _Fields:
+def _head(options: WriterOptions, start: Start | ChatReply) -> _Fields:
     own = start.dialect == NAME
     out: _Fields = {"modelVersion": start.model or options.model, "responseId": start.id or options.call_id}
     if own:
@@ -67,28 +68,19 @@ def _ended(finish: Finish | Choice, own: bool, index: int) -> _Fields:
     return ({"finishReason": word} if word else {}) | extras
 
 
-class WholeWriter:
-    def __init__(self, options: WriterOptions) -> None:
-        self._options = options
-        self._fold = Fold(NAME)
-        self._start = Start()
+def whole_writer(options: WriterOptions) -> WholeWriter:
+    return WholeWriter(_whole, options)
 
-    def write(self, events: list[Event]) -> bytes:
-        for event in events:
-            if type(event) is Start:
-                self._start = event
-        self._fold.add(events)
-        return b""
 
-    def close(self) -> bytes:
-        reply, own = self._fold.reply(), self._start.dialect == NAME
-        out: _Fields = {}
-        candidates = [_candidate(choice, own) for choice in reply.choices if "candidates" not in choice.extras]
-        if candidates or not own:
-            out["candidates"] = candidates
-        if reply.usage is not None:
-            out["usageMetadata"] = wire_usage(reply.usage, own)
-        return encode(out | _head(self._options, self._start))
+def _whole(reply: ChatReply, options: WriterOptions) -> bytes:
+    own = reply.dialect == NAME
+    out: _Fields = {}
+    candidates = [_candidate(choice, own) for choice in reply.choices if "candidates" not in choice.extras]
+    if candidates or not own:
+        out["candidates"] = candidates
+    if reply.usage is not None:
+        out["usageMetadata"] = wire_usage(reply.usage, own)
+    return encode(out | _head(options, reply))
 
 
 def _candidate(choice: Choice, own: bool) -> _Fields:

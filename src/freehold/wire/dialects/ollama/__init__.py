@@ -28,12 +28,12 @@ from freehold.wire.dialect import (
 from freehold.wire.dialects.ollama import errors
 from freehold.wire.dialects.ollama import peek as peeking
 from freehold.wire.dialects.ollama.embeddings import OllamaEmbeddings
-from freehold.wire.dialects.ollama.reader import StreamReader, WholeReader
+from freehold.wire.dialects.ollama.reader import StreamReader, whole_reader
 from freehold.wire.dialects.ollama.request_in import decode_request
 from freehold.wire.dialects.ollama.request_out import encode_request
 from freehold.wire.dialects.ollama.tap import StreamTap, WholeTap
 from freehold.wire.dialects.ollama.words import EMBEDDINGS, GENERATE, NAME
-from freehold.wire.dialects.ollama.writer import StreamWriter, WholeWriter
+from freehold.wire.dialects.ollama.writer import StreamWriter, whole_writer
 from freehold.wire.dialects.openai_chat.errors import decode_error
 from freehold.wire.embed import EmbeddingsCodec
 from freehold.wire.rank import RerankCodec
@@ -75,10 +75,10 @@ class OllamaDialect:
         return StreamTap(count) if stream else WholeTap(count)
 
     def reader(self, stream: bool) -> Reader:
-        return StreamReader() if stream else WholeReader()
+        return StreamReader() if stream else whole_reader()
 
     def writer(self, options: WriterOptions) -> Writer:
-        return StreamWriter(options) if options.stream else WholeWriter(options)
+        return StreamWriter(options) if options.stream else whole_writer(options)
 
     def encode_error(self, error: GatewayError, call_id: str) -> bytes:
         return errors.encode_error(error)

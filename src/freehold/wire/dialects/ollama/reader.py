@@ -45,6 +45,7 @@ from freehold.wire.dialects.ollama.words import (
     raw,
     text,
 )
+from freehold.wire.wholereader import WholeReader
 
 _WORDS = frozenset(("model", "created_at", "message", "response", "thinking", "tool_calls", "logprobs", "done", "done_reason"))
 
@@ -226,17 +227,11 @@ class StreamReader:
         return events
 
 
-class WholeReader:
-    """One JSON object -> events, all at `close`."""
+def whole_reader() -> WholeReader:
+    return WholeReader(_whole, UNREADABLE)
 
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        self._pieces.append(chunk)
-        return []
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        _Reply().line(b"".join(self._pieces), events, whole=True)
-        return events
+def _whole(body: bytes) -> list[Event]:
+    events: list[Event] = []
+    _Reply().line(body, events, whole=True)
+    return events

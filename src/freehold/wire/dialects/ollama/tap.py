@@ -14,13 +14,11 @@ from msgspec import Struct, json
 from freehold.wire.chat import Failure, Usage
 from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.ollama.lines import UNREADABLE, Call, Line, decode_line, failure_in, usage_of
+from freehold.wire.document import Document
 from freehold.wire.fields import TopLevelScanner
-from freehold.wire.produced import Produced
+from freehold.wire.produced import CHUNK_COST, KEEP_BYTES, Produced
 
-_KEEP_BYTES = 64 * 1024  # lines held before their text is taken out
 _HOLD_BYTES = 64 * 1024  # an unfinished line above this is forwarded as it comes
-_CHUNK_COST = 64  # what holding a small chunk costs beside its bytes
-_WHOLE_BYTES = 128 * 1024  # a larger whole reply is scanned, not parsed
 _GOES_ON = b'"done":false'
 
 
@@ -75,12 +73,10 @@ _summary = json.Decoder(_Summary).decode
 _WANTED = frozenset(_Summary.__struct_fields__)
 
 
-def _scanned(scanner: TopLevelScanner) -> _Summary | None:
-    """What a scanner caught; None where the document has not ended."""
-    if not scanner.complete or scanner.broken:
-        return None
+def _summary_of(body: bytes | None) -> _Summary | None:
+    """None where there is nothing to read, or nothing that can be."""
     try:
-        return _summary(b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), value) for name, value in scanner.values.items()))
+        return None if body is None else _summary(body)
     except (ValueError, RecursionError):
         return None
 
@@ -133,7 +129,7 @@ class StreamTap(_Tap):
 
     def _end_large(self, scanner: TopLevelScanner) -> None:
         self._scanner = None
-        line = _scanned(scanner)
+        line = _summary_of(scanner.joined()) if scanner.complete and not scanner.broken else None
         if line is None:
             self.failure = UNREADABLE
             return
@@ -172,8 +168,8 @@ class StreamTap(_Tap):
 
     def _keep(self, block: bytes) -> None:
         self._kept.append(block)
-        self._kept_bytes += len(block) + _CHUNK_COST
-        if self._kept_bytes > _KEEP_BYTES:
+        self._kept_bytes += len(block) + CHUNK_COST
+        if self._kept_bytes > KEEP_BYTES:
             self._extract()
 
     def _extract(self) -> None:
@@ -211,37 +207,21 @@ class StreamTap(_Tap):
 class WholeTap(_Tap):
     """One JSON object (chat, generate, embeddings). Everything is known after `close`."""
 
-    __slots__ = ("_bytes", "_pieces", "_scanner")
+    __slots__ = ("_document",)
 
     def __init__(self, count: CountTokens) -> None:
         super().__init__(count)
-        self._pieces: list[bytes] = []
-        self._bytes = 0
-        self._scanner: TopLevelScanner | None = None
+        self._document = Document(_WANTED)
 
     def feed(self, chunk: bytes) -> bytes:
-        self._bytes += len(chunk)
-        if self._scanner is not None:
-            self._scanner.feed(chunk)
-            return chunk
-        self._pieces.append(chunk)
-        if self._bytes > _WHOLE_BYTES:
-            self._scanner = TopLevelScanner(_WANTED)
-            self._scanner.feed(b"".join(self._pieces))
-            self._pieces.clear()
+        self._document.feed(chunk)
         return chunk
 
     def close(self) -> bytes:
-        if self._scanner is not None:
-            reply = _scanned(self._scanner)
-            broken = self._scanner.broken
-        else:
-            body = b"".join(self._pieces)
-            try:
-                reply = _summary(body)
-            except (ValueError, RecursionError):
-                reply = None
-            broken = body.lstrip()[:1] not in (b"{", b"")  # else it was cut
+        document = self._document
+        reply = _summary_of(document.json())
+        scanner = document.scanner
+        broken = scanner.broken if scanner is not None else document.held().lstrip()[:1] not in (b"{", b"")  # else it was cut
         if reply is not None:
             self._note(reply)
             self.done = self.failure is None
@@ -251,14 +231,13 @@ class WholeTap(_Tap):
 
     def produced(self) -> int:
         """From the reply; of a large one, which is not kept, and of a cut one, a token for every four bytes."""
-        if self._scanner is not None:
-            return self._bytes // 4
-        body = b"".join(self._pieces)
-        self._pieces = [body]
+        document = self._document
+        if document.scanner is not None:
+            return document.size // 4
         try:
-            line = decode_line(body)
+            line = decode_line(document.held())
         except (ValueError, RecursionError):
-            return self._bytes // 4
+            return document.size // 4
         self._produced = Produced(self._count)
         self._text(line)
         return self._produced.tokens()

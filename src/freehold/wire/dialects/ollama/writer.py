@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from freehold.wire.chat import (
     AnyPart,
+    ChatReply,
     Choice,
     Delta,
     End,
@@ -42,7 +43,7 @@ from freehold.wire.dialects.ollama.words import (
     encode,
     encode_line,
 )
-from freehold.wire.fold import Fold
+from freehold.wire.wholewriter import WholeWriter
 
 _DURATIONS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
 _LAST_SECOND = 253_402_300_799  # of the year 9999
@@ -57,7 +58,7 @@ class _Form:
         self._head: dict[str, Any] = {}
         self.own = False
 
-    def start(self, start: Start) -> None:
+    def start(self, start: Start | ChatReply) -> None:
         if self._head:
             return
         self.own = start.dialect == NAME
@@ -189,34 +190,24 @@ class StreamWriter:
         out.append(encode_line(self._form.line("", {}, self._form.end(finish, finish.reason, self._usage))))
 
 
-class WholeWriter:
-    """Collects the events; `close` returns one object."""
+def whole_writer(options: WriterOptions) -> WholeWriter:
+    return WholeWriter(_whole, options)
 
-    def __init__(self, options: WriterOptions) -> None:
-        self._form = _Form(options)
-        self._fold = Fold(NAME)
 
-    def write(self, events: list[Event]) -> bytes:
-        for event in events:
-            if type(event) is Start:
-                self._form.start(event)
-        self._fold.add(events)
-        return b""
-
-    def close(self) -> bytes:
-        reply, form = self._fold.reply(), self._form
-        form.start(Start())
-        choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
-        parts = choice.parts
-        fields: dict[str, Any] = {}
-        thinking = "".join(part.text for part in parts if isinstance(part, Thinking))
-        if thinking:
-            fields["thinking"] = thinking
-        calls = [part for part in parts if isinstance(part, ToolUse)]
-        if calls:
-            fields["tool_calls"] = [form.call(part, part.arguments, place) for place, part in enumerate(calls)]
-        rest = form.end(choice, choice.finish, reply.usage)
-        if choice.logprobs is not None and (tokens := _tokens(choice.logprobs)) is not None:
-            rest["logprobs"] = tokens
-        text = "".join(part.text for part in parts if isinstance(part, Text | Refusal))
-        return encode(form.line(text, fields, rest))
+def _whole(reply: ChatReply, options: WriterOptions) -> bytes:
+    form = _Form(options)
+    form.start(reply)
+    choice = next((choice for choice in reply.choices if choice.index == 0), Choice())
+    parts = choice.parts
+    fields: dict[str, Any] = {}
+    thinking = "".join(part.text for part in parts if isinstance(part, Thinking))
+    if thinking:
+        fields["thinking"] = thinking
+    calls = [part for part in parts if isinstance(part, ToolUse)]
+    if calls:
+        fields["tool_calls"] = [form.call(part, part.arguments, place) for place, part in enumerate(calls)]
+    rest = form.end(choice, choice.finish, reply.usage)
+    if choice.logprobs is not None and (tokens := _tokens(choice.logprobs)) is not None:
+        rest["logprobs"] = tokens
+    text = "".join(part.text for part in parts if isinstance(part, Text | Refusal))
+    return encode(form.line(text, fields, rest))

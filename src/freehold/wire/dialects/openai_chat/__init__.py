@@ -25,12 +25,12 @@ from freehold.wire.dialect import (
 )
 from freehold.wire.dialects.openai_chat import errors, media, peek
 from freehold.wire.dialects.openai_chat.media_tap import DocumentTap, EventsTap, PassTap
-from freehold.wire.dialects.openai_chat.reader import StreamReader, WholeReader
+from freehold.wire.dialects.openai_chat.reader import StreamReader, whole_reader
 from freehold.wire.dialects.openai_chat.request_in import decode_request
 from freehold.wire.dialects.openai_chat.request_out import encode_request
 from freehold.wire.dialects.openai_chat.tap import StreamTap, WholeTap
 from freehold.wire.dialects.openai_chat.words import NAME
-from freehold.wire.dialects.openai_chat.writer import StreamWriter, WholeWriter
+from freehold.wire.dialects.openai_chat.writer import StreamWriter, whole_writer
 from freehold.wire.embed import EmbeddingsCodec
 from freehold.wire.embedform import EmbedForm, FormEmbeddings
 from freehold.wire.rank import RerankCodec
@@ -77,10 +77,10 @@ class OpenAIChatDialect:
         return StreamTap(count, cut_usage=quirks.stream_usage == "ask" and not peek.wants_usage)
 
     def reader(self, stream: bool) -> Reader:
-        return StreamReader() if stream else WholeReader()
+        return StreamReader() if stream else whole_reader()
 
     def writer(self, options: WriterOptions) -> Writer:
-        return StreamWriter(options) if options.stream else WholeWriter(options)
+        return StreamWriter(options) if options.stream else whole_writer(options)
 
     def encode_error(self, error: GatewayError, call_id: str) -> bytes:
         return errors.encode_error(error, call_id)

@@ -17,6 +17,7 @@ from freehold.wire.dialects.openai_chat.errors import failure_of
 from freehold.wire.dialects.openai_chat.usage import read_usage
 from freehold.wire.dialects.openai_chat.words import NAME, decode_any, rest_of
 from freehold.wire.sse import SSEDecoder, SSEError
+from freehold.wire.wholereader import WholeReader
 
 _CHUNK_WORDS = frozenset(("id", "object", "created", "model", "choices", "usage", "obfuscation", "x_groq", "error"))
 _MESSAGE_WORDS = frozenset(
@@ -86,6 +87,17 @@ class ReplyReader:
         for choice in self._choices.values():
             choice.finish({}, {}, events)
         events.append(End())
+
+    def whole(self, body: bytes) -> list[Event]:
+        """A reply that is one object. Raises ValueError or RecursionError where it is no JSON."""
+        events: list[Event] = []
+        value = decode_any(body)
+        self.chunk(value, events)
+        if isinstance(value, dict) and not self.failed:
+            if not isinstance(value.get("choices"), list):
+                self.fail(_UNREADABLE, events)
+            self.end(events)
+        return events
 
     def _start(self, value: dict[str, Any], events: list[Event]) -> None:
         model, reply_id, created = value.get("model"), value.get("id"), value.get("created")
@@ -184,27 +196,5 @@ def _is_json(data: bytes) -> bool:
     return True
 
 
-class WholeReader:
-    """One chat.completion object -> canonical events, all at `close`."""
-
-    def __init__(self, reply: ReplyReader | None = None) -> None:
-        self._reply = reply or ReplyReader("message")
-        self._pieces: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        self._pieces.append(chunk)
-        return []
-
-    def close(self) -> list[Event]:
-        events: list[Event] = []
-        reply = self._reply
-        try:
-            value = decode_any(b"".join(self._pieces))
-        except (DecodeError, UnicodeDecodeError, RecursionError):
-            return [_UNREADABLE]
-        reply.chunk(value, events)
-        if isinstance(value, dict) and not reply.failed:
-            if not isinstance(value.get("choices"), list):
-                reply.fail(_UNREADABLE, events)
-            reply.end(events)
-        return events
+def whole_reader(reply: ReplyReader | None = None) -> WholeReader:
+    return WholeReader((reply or ReplyReader("message")).whole, _UNREADABLE)

@@ -13,6 +13,7 @@ from msgspec import Raw, json, structs
 
 from freehold.wire.chat import (
     AnyPart,
+    ChatReply,
     Choice,
     Delta,
     End,
@@ -33,7 +34,7 @@ from freehold.wire.dialect import WriterOptions
 from freehold.wire.dialects.openai_chat.reasoning import detail_out, new_detail, sign_call
 from freehold.wire.dialects.openai_chat.usage import write_usage
 from freehold.wire.dialects.openai_chat.words import FINISH_IN, FINISH_OUT, IN, NAME, decode_any, encode
-from freehold.wire.fold import Fold
+from freehold.wire.wholewriter import WholeWriter
 
 _BARE = ("reasoning_content", "reasoning", "content")  # spellings of thinking that have no signature
 _ANNOTATION = json.Decoder(dict[str, Any]).decode
@@ -237,35 +238,24 @@ class StreamWriter:
         out.append(b"data: [DONE]\n\n")
 
 
-class WholeWriter:
-    """Collects the events; `close` returns one chat.completion object."""
+def whole_writer(options: WriterOptions) -> WholeWriter:
+    return WholeWriter(_whole, options)
 
-    def __init__(self, options: WriterOptions) -> None:
-        self._options = options
-        self._fold = Fold(NAME)
-        self._dialect = ""
 
-    def write(self, events: list[Event]) -> bytes:
-        for event in events:
-            if type(event) is Start:
-                self._dialect = event.dialect
-        self._fold.add(events)
-        return b""
-
-    def close(self) -> bytes:
-        reply, options, own = self._fold.reply(), self._options, self._dialect == NAME
-        body: dict[str, Any] = {
-            "id": reply.id or f"chatcmpl-{options.call_id}",
-            "object": "chat.completion",
-            "created": reply.created_s or options.created_s,
-            "model": reply.model or options.model,
-            "choices": [_choice(choice, self._dialect) for choice in reply.choices],
-        }
-        if reply.usage is not None:
-            body["usage"] = Raw(write_usage(reply.usage, own))
-        if own:
-            body.update(reply.extras)
-        return encode(body)
+def _whole(reply: ChatReply, options: WriterOptions) -> bytes:
+    own = reply.dialect == NAME
+    body: dict[str, Any] = {
+        "id": reply.id or f"chatcmpl-{options.call_id}",
+        "object": "chat.completion",
+        "created": reply.created_s or options.created_s,
+        "model": reply.model or options.model,
+        "choices": [_choice(choice, reply.dialect) for choice in reply.choices],
+    }
+    if reply.usage is not None:
+        body["usage"] = Raw(write_usage(reply.usage, own))
+    if own:
+        body.update(reply.extras)
+    return encode(body)
 
 
 def _choice(choice: Choice, dialect: str) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from freehold.wire.chat import ChatRequest
 from freehold.wire.dialect import NOTHING_ASKED, Asked, ClientPath, Kind, Peek, Quirks, Reader, Writer, WriterOptions
 from freehold.wire.dialects.openai_chat import OpenAIChatDialect
 from freehold.wire.dialects.openai_completions import peek as peeking
-from freehold.wire.dialects.openai_completions.reader import StreamReader, WholeReader
+from freehold.wire.dialects.openai_completions.reader import StreamReader, whole_reader
 from freehold.wire.dialects.openai_completions.request import NAME, decode_request, encode_request
-from freehold.wire.dialects.openai_completions.writer import StreamWriter, WholeWriter
+from freehold.wire.dialects.openai_completions.writer import StreamWriter, whole_writer
 from freehold.wire.embed import EmbeddingsCodec
 from freehold.wire.rank import RerankCodec
 
@@ -37,10 +37,10 @@ class OpenAICompletionsDialect(OpenAIChatDialect):
         return encode_request(request, model, quirks)
 
     def reader(self, stream: bool) -> Reader:
-        return StreamReader() if stream else WholeReader()
+        return StreamReader() if stream else whole_reader()
 
     def writer(self, options: WriterOptions) -> Writer:
-        return StreamWriter(options) if options.stream else WholeWriter(options)
+        return StreamWriter(options) if options.stream else whole_writer(options)
 
     def input_text(self, peek: Peek) -> str:
         return peeking.input_text(peek)

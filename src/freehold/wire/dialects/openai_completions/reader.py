@@ -9,6 +9,7 @@ from freehold.wire.dialects.openai_chat import reader as chat
 from freehold.wire.dialects.openai_chat.reader import ReplyReader
 from freehold.wire.dialects.openai_completions.logprobs import to_canonical
 from freehold.wire.dialects.openai_completions.request import NAME
+from freehold.wire.wholereader import WholeReader
 
 
 class _Reply(ReplyReader):
@@ -25,6 +26,5 @@ class StreamReader(chat.StreamReader):
         super().__init__(_Reply("delta", NAME))
 
 
-class WholeReader(chat.WholeReader):
-    def __init__(self) -> None:
-        super().__init__(_Reply("message", NAME))
+def whole_reader() -> WholeReader:
+    return chat.whole_reader(_Reply("message", NAME))

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from freehold.wire.chat import (
     AnyPart,
+    ChatReply,
     Choice,
     Delta,
     End,
@@ -30,10 +31,10 @@ from freehold.wire.dialects.openai_chat.words import encode
 from freehold.wire.dialects.openai_chat.writer import finish_word
 from freehold.wire.dialects.openai_completions.logprobs import to_lists
 from freehold.wire.dialects.openai_completions.request import NAME
-from freehold.wire.fold import Fold
+from freehold.wire.wholewriter import WholeWriter
 
 
-def _head(start: Start, options: WriterOptions) -> dict[str, Any]:
+def _head(start: Start | ChatReply, options: WriterOptions) -> dict[str, Any]:
     head: dict[str, Any] = {
         "id": start.id or f"cmpl-{options.call_id}",
         "object": "text_completion",
@@ -123,32 +124,22 @@ class StreamWriter:
         out.append(b"data: [DONE]\n\n")
 
 
-class WholeWriter:
-    """Collects the events; `close` returns one text_completion object."""
+def whole_writer(options: WriterOptions) -> WholeWriter:
+    return WholeWriter(_whole, options)
 
-    def __init__(self, options: WriterOptions) -> None:
-        self._options = options
-        self._fold = Fold(NAME)
-        self._start = Start()
 
-    def write(self, events: list[Event]) -> bytes:
-        for event in events:
-            if type(event) is Start:
-                self._start = event
-        self._fold.add(events)
-        return b""
+def _whole(reply: ChatReply, options: WriterOptions) -> bytes:
+    own = reply.dialect == NAME
+    body = {**_head(reply, options), "choices": [_whole_choice(choice, own) for choice in reply.choices]}
+    if reply.usage is not None:
+        body["usage"] = Raw(write_usage(reply.usage, own))
+    return encode(body)
 
-    def close(self) -> bytes:
-        reply, own = self._fold.reply(), self._start.dialect == NAME
-        body = {**_head(self._start, self._options), "choices": [self._choice(choice, own) for choice in reply.choices]}
-        if reply.usage is not None:
-            body["usage"] = Raw(write_usage(reply.usage, own))
-        return encode(body)
 
-    def _choice(self, choice: Choice, own: bool) -> dict[str, Any]:
-        lists = None if choice.logprobs is None else to_lists(choice.logprobs, 0)
-        word = finish_word(choice, choice.finish, own)
-        return _choice(choice.index, _text_of(choice.parts), lists, word, choice.extras if own else {})
+def _whole_choice(choice: Choice, own: bool) -> dict[str, Any]:
+    lists = None if choice.logprobs is None else to_lists(choice.logprobs, 0)
+    word = finish_word(choice, choice.finish, own)
+    return _choice(choice.index, _text_of(choice.parts), lists, word, choice.extras if own else {})
 
 
 def _text_of(parts: list[AnyPart]) -> str:

@@ -24,7 +24,7 @@ from freehold.wire.dialect import (
 )
 from freehold.wire.dialects.openai_responses import errors
 from freehold.wire.dialects.openai_responses import peek as peeking
-from freehold.wire.dialects.openai_responses.reader import StreamReader, WholeReader
+from freehold.wire.dialects.openai_responses.reader import StreamReader, whole_reader
 from freehold.wire.dialects.openai_responses.request_in import decode_request
 from freehold.wire.dialects.openai_responses.request_out import encode_request
 from freehold.wire.dialects.openai_responses.tap import StreamTap, WholeTap
@@ -69,7 +69,7 @@ class OpenAIResponsesDialect:
         return StreamTap(count) if stream else WholeTap(count)
 
     def reader(self, stream: bool) -> Reader:
-        return StreamReader() if stream else WholeReader()
+        return StreamReader() if stream else whole_reader()
 
     def writer(self, options: WriterOptions) -> Writer:
         return StreamWriter(options) if options.stream else WholeWriter(options)

@@ -42,6 +42,7 @@ from freehold.wire.dialects.openai_responses.words import (
     WHOLE,
     decode_any,
 )
+from freehold.wire.dropped import Dropped, name_extras
 
 _MAX_CALL_ID = 64  # characters that OpenAI takes
 _AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
@@ -54,7 +55,7 @@ class ItemEncoder:
     def __init__(self, dialect: str, quirks: Quirks) -> None:
         self._own = dialect == NAME
         self._quirks = quirks
-        self.dropped: dict[str, None] = {}
+        self.dropped: Dropped = {}
 
     def encode(self, messages: list[Message], first: int = 0) -> list[Any]:
         """`first` is the number of the first message in the client's request, for the paths in errors."""
@@ -70,7 +71,7 @@ class ItemEncoder:
         if not self._own:
             if message.name:
                 self.dropped["messages[].name"] = None
-            self._name(message.extras, "messages[].")
+            name_extras(message.extras, "messages[].", self.dropped)
             if role in ("system", "developer"):
                 role = self._quirks.system_role
         for part in message.parts:
@@ -176,7 +177,7 @@ class ItemEncoder:
         if self._own:
             item.update((key, member) for key, member in part.extras.items() if key != ITEM_EXTRAS)
         else:
-            self._name(part.extras, "messages[].content[].")
+            name_extras(part.extras, "messages[].content[].", self.dropped)
         self._mark(part)
         return item
 
@@ -250,11 +251,6 @@ class ItemEncoder:
     def _mark(self, part: AnyPart) -> None:
         if part.cache is not None:
             self.dropped["cache_control"] = None
-
-    def _name(self, extras: dict[str, Any], prefix: str) -> None:
-        for key in extras:
-            if bytes(extras[key]) not in (b"null", b"[]", b"{}", b"false"):
-                self.dropped[prefix + key] = None
 
 
 def item_members(part: AnyPart) -> dict[str, Any]:

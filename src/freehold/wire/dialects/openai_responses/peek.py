@@ -15,8 +15,8 @@ from freehold.base.errors import InvalidRequest
 from freehold.wire import fields
 from freehold.wire.dialect import Kind, Peek, Quirks
 from freehold.wire.dialects.openai_chat.peek import fit, json_type
-from freehold.wire.dialects.openai_responses.words import is_null
 from freehold.wire.seal import MARK, unseal
+from freehold.wire.typed import is_null
 
 _decode_str = json.Decoder(str).decode
 _decode_int = json.Decoder(int).decode

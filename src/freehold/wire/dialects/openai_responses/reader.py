@@ -18,6 +18,7 @@ from freehold.wire.dialects.openai_responses.output_in import CallItem, Item, Me
 from freehold.wire.dialects.openai_responses.usage import read_usage, web_searches
 from freehold.wire.dialects.openai_responses.words import CALL, NAME, decode_any, rest_of
 from freehold.wire.sse import SSEDecoder, SSEError
+from freehold.wire.wholereader import WholeReader
 
 _BASICS = ("id", "object", "created_at", "model", "output", "usage")
 _ENDING = ("status", "completed_at", "incomplete_details", "error")
@@ -236,20 +237,14 @@ def whole(reply: ReplyReader, value: dict[str, Any], events: list[Event]) -> Non
         reply.end(value, status if isinstance(status, str) else "completed", extras, events)
 
 
-class WholeReader:
-    """One response object -> canonical events, all at `close`."""
+def whole_reader() -> WholeReader:
+    return WholeReader(_whole, UNREADABLE)
 
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        self._pieces.append(chunk)
-        return []
-
-    def close(self) -> list[Event]:
-        value = _parsed(b"".join(self._pieces))
-        if not isinstance(value, dict):
-            return [UNREADABLE]
-        events: list[Event] = []
-        whole(ReplyReader(), value, events)
-        return events
+def _whole(body: bytes) -> list[Event]:
+    value = decode_any(body)
+    if not isinstance(value, dict):
+        return [UNREADABLE]
+    events: list[Event] = []
+    whole(ReplyReader(), value, events)
+    return events

@@ -20,7 +20,8 @@ from freehold.wire.chat import ChatRequest, Message, OutputFormat, Reasoning, Te
 from freehold.wire.dialect import Peek
 from freehold.wire.dialects.openai_chat.peek import json_type
 from freehold.wire.dialects.openai_responses.items_in import decode_input
-from freehold.wire.dialects.openai_responses.words import IN, NAME, is_null, typed
+from freehold.wire.dialects.openai_responses.words import IN, NAME, typed
+from freehold.wire.typed import is_null
 
 _members = json.Decoder(dict[str, Raw]).decode
 _items = json.Decoder(list[Raw]).decode

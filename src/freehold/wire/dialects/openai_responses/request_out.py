@@ -20,9 +20,9 @@ from freehold.wire.dialects.openai_chat.peek import fit
 from freehold.wire.dialects.openai_responses.items_out import ItemEncoder
 from freehold.wire.dialects.openai_responses.request_in import ENCRYPTED, LOGPROBS, opened_again
 from freehold.wire.dialects.openai_responses.words import IN, NAME, raw
+from freehold.wire.dropped import Dropped
 
 Members = dict[str, Any]
-Dropped = dict[str, None]
 
 _PLAIN = (
     ("temperature", "temperature"),

@@ -18,17 +18,14 @@ from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.openai_responses.errors import UNFINISHED, UNREADABLE, failure
 from freehold.wire.dialects.openai_responses.usage import read_usage, web_searches
 from freehold.wire.dialects.openai_responses.words import decode_any
+from freehold.wire.document import Document
 from freehold.wire.fields import TopLevelScanner
-from freehold.wire.produced import Produced
+from freehold.wire.produced import CHUNK_COST, KEEP_BYTES, Produced, unescaped
 from freehold.wire.sse import blank_lines, parse_block
 
-_KEEP_BYTES = 64 * 1024  # raw bytes held before their text is taken out
 _HOLD_BYTES = 64 * 1024  # an unfinished event above this is forwarded as it comes
-_CHUNK_COST = 64  # what holding a small chunk costs beside its bytes
-_WHOLE_BYTES = 128 * 1024  # a larger whole reply is scanned instead of held
 _SCANNED = frozenset(("status", "model", "usage", "service_tier", "tool_usage", "incomplete_details", "error"))
 _RESPONSE = re.compile(rb'"response"\s*:\s*(?=\{)')
-_str = json.Decoder(str).decode
 
 
 # Values are `Any` because servers vary; they are checked where they are used.
@@ -116,8 +113,8 @@ class StreamTap(_Tap):
         if not _is_delta(chunk) and (chunk.find(b'"response"') >= 0 or chunk.find(b'"error"') >= 0):
             chunk = self._read(chunk)
         self._kept.append(chunk)
-        self._kept_bytes += len(chunk) + _CHUNK_COST
-        if self._kept_bytes > _KEEP_BYTES:
+        self._kept_bytes += len(chunk) + CHUNK_COST
+        if self._kept_bytes > KEEP_BYTES:
             self._extract()
         return chunk
 
@@ -187,7 +184,7 @@ class StreamTap(_Tap):
         return chunk[cut:], chunk[:cut]
 
     def _large_response(self, scanner: TopLevelScanner) -> None:
-        response = _scanned(scanner)
+        response = _Response(**scanner.decoded())
         self._note(response)
         if response.status not in ("in_progress", "queued", None):
             self._ended(response, response.status)
@@ -231,12 +228,12 @@ class StreamTap(_Tap):
     def _extract(self) -> None:
         """Kept bytes -> the text in them. What follows the last line end stays for later."""
         lines, _, rest = b"".join(self._kept).rpartition(b"\n")
-        if len(rest) > _KEEP_BYTES:
+        if len(rest) > KEEP_BYTES:
             rest = b""  # of an event that is no delta
         self._kept = [rest] if rest else []
         self._kept_bytes = len(rest)
         for pattern in (_NAMES, _PIECES):
-            self._produced.add(_unescaped(b"".join(pattern.findall(lines))))
+            self._produced.add(unescaped(b"".join(pattern.findall(lines))))
 
 
 # A regular expression takes a tenth of the time of parsing each event, and this text is only ever counted. Inside a
@@ -245,61 +242,29 @@ _PIECES = re.compile(rb'"delta":\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _NAMES = re.compile(rb'output_item\.added"[^\n]{0,2000}?"name":\s*"([^"\\]{0,200})"')
 
 
-def _unescaped(inside: bytes) -> str:
-    """What stands between the quotes of a JSON string -> its text."""
-    try:
-        return _str(b'"%b"' % inside)
-    except ValueError:
-        return inside.decode("utf-8", "replace")
-
-
-def _scanned(scanner: TopLevelScanner) -> _Response:
-    """What a scanner caught, as a response."""
-    held: dict[str, Any] = {}
-    for key, value in scanner.values.items():
-        try:
-            held[key] = decode_any(value)
-        except (ValueError, RecursionError):
-            continue
-    return _Response(**held)
-
-
 class WholeTap(_Tap):
-    """A reply that is not a stream (also input_tokens, whose reply has no usage). Everything is known after `close`.
+    """A reply that is not a stream (also input_tokens, whose reply has no usage). Everything is known after `close`."""
 
-    Up to 128 KB it is parsed once; from there on scanned as it passes, so that memory stays bounded.
-    """
-
-    __slots__ = ("_bytes", "_chunks", "_count", "_scanner")
+    __slots__ = ("_count", "_document")
 
     def __init__(self, count: CountTokens) -> None:
         super().__init__()
         self._count = count
-        self._chunks: list[bytes] = []
-        self._bytes = 0
-        self._scanner: TopLevelScanner | None = None
+        self._document = Document(_SCANNED)
 
     def feed(self, chunk: bytes) -> bytes:
-        self._bytes += len(chunk)
-        if self._scanner is not None:
-            self._scanner.feed(chunk)
-        else:
-            self._chunks.append(chunk)
-            if self._bytes > _WHOLE_BYTES:
-                self._scanner = TopLevelScanner(_SCANNED)
-                self._scanner.feed(b"".join(self._chunks))
-                self._chunks.clear()
+        self._document.feed(chunk)
         return chunk
 
     def close(self) -> bytes:
-        scanner = self._scanner
+        scanner = self._document.scanner
         if scanner is not None:
             if not scanner.complete or scanner.broken:
                 return b""
-            response = _scanned(scanner)
+            response = _Response(**scanner.decoded())
         else:
             try:
-                response = _decode_response(b"".join(self._chunks))
+                response = _decode_response(self._document.held())
             except (ValueError, RecursionError):
                 return b""  # cut or garbage: not done
         self._note(response)
@@ -315,12 +280,13 @@ class WholeTap(_Tap):
 
     def produced(self) -> int:
         """Counted from the output; where that can't be parsed, a token for every four bytes of the reply."""
-        if self._scanner is not None:
-            return self._bytes // 4
+        document = self._document
+        if document.scanner is not None:
+            return document.size // 4
         try:
-            output = decode_any(b"".join(self._chunks)).get("output")
+            output = decode_any(document.held()).get("output")
         except (ValueError, RecursionError, AttributeError):
-            return self._bytes // 4
+            return document.size // 4
         texts = [text for item in (output if isinstance(output, list) else []) for text in _texts(item)]
         return self._count("\n".join(texts)) if texts else 0
 

@@ -52,10 +52,6 @@ def typed(decode: Callable[[Raw], Any], value: Raw, path: str, wanted: str) -> A
         raise InvalidRequest(f"'{path}' must be {wanted}", param=path) from None
 
 
-def is_null(value: Raw | None) -> bool:
-    return value is None or bytes(value) == b"null"
-
-
 def wrong(path: str, wanted: str, value: Any) -> InvalidRequest:
     if value is None:
         return InvalidRequest(f"'{path}' is missing or null; it must be {wanted}", param=path)

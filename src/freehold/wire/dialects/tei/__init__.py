@@ -13,8 +13,9 @@ from msgspec import json
 from freehold.base.errors import GatewayError
 from freehold.wire.dialect import ClientPath
 from freehold.wire.dialects.bare import BareDialect
+from freehold.wire.dropped import Dropped
 from freehold.wire.embed import EmbedReply, EmbedRequest
-from freehold.wire.embedform import Dropped, EmbedForm, FormEmbeddings, encode, vector_of
+from freehold.wire.embedform import EmbedForm, FormEmbeddings, encode, vector_of
 from freehold.wire.rerankform import FormRerank, RerankForm
 from freehold.wire.typed import Fields, as_bool, decoded, optional
 
