@@ -187,7 +187,11 @@ def read_lines(data: Path) -> Iterator[LedgerLine]:
     """Every whole line in DATA/spool, segment by segment in the order they began. Torn lines are skipped."""
     decoder = json.Decoder(LedgerLine)
     for path in sorted((data / "spool").glob("*.jsonl")):
-        with path.open("rb") as file:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            continue  # shipped meanwhile
+        with file:
             for raw in file:
                 if raw.startswith(b"\0"):  # from here on the segment is unused
                     break
