@@ -37,7 +37,7 @@ class Server:
 
 
 @contextmanager
-def server(port: int) -> Iterator[Server]:
+def server(port: int, *, fsync: bool = False) -> Iterator[Server]:
     """Raises Missing."""
     # In a directory of its own: others must be able to enter it, unlike pytest's.
     with tempfile.TemporaryDirectory(prefix="freehold-postgres-") as made:
@@ -51,8 +51,13 @@ def server(port: int) -> Iterator[Server]:
             os.chown(home, NOBODY, NOBODY)
         data = home / "data"
         _run([binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"], as_user)
-        # What a crash of the machine may cost does not matter here; that of a process loses nothing.
-        settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": home, "fsync": "off"}
+        # Tests kill processes, not the machine: what only a crash of that could lose need not be waited for.
+        settings = {
+            "port": port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": home,
+            "fsync": "on" if fsync else "off",
+        }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen([binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, **as_user)  # type: ignore[call-overload]

@@ -136,7 +136,8 @@ def shipped(data: Path) -> list[LedgerLine]:
         if not revision(engine):
             return []
         with reading(engine) as connection:
-            return [convert(dict(row), LedgerLine) for row in connection.execute(calls.select()).mappings()]
+            fields = LedgerLine.__struct_fields__  # the columns, in their order
+            return [convert(dict(zip(fields, row, strict=True)), LedgerLine) for row in connection.execute(calls.select())]
     finally:
         engine.dispose()
 
