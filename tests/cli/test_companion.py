@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -16,7 +17,7 @@ from freehold.cli.companion import Companion
 from freehold.store.segment import segment_paths
 from freehold.store.spool import read_lines
 from tests.cli.test_commands import run
-from tests.running import Up, eventually, gone, started
+from tests.running import SRC, Up, eventually, gone, started
 
 
 def call(up: Up) -> None:
@@ -77,6 +78,14 @@ def test_a_dead_database_is_said_once_and_calls_go_on(tmp_path: Path) -> None:
         assert len(list(read_lines(tmp_path / "data"))) == 1
         text = up.log.read_text()
         assert text.count("ship_failed") == 1 and "PostgreSQL database 'none' on 127.0.0.1:1" in text and "secret" not in text
+
+
+def test_a_start_loads_no_database_library() -> None:
+    program = "import sys, freehold.cli.up, freehold.cli.spend, freehold.cli.supervise; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(SRC)}, capture_output=True, text=True, check=True
+    )
+    assert not {"sqlalchemy", "alembic", "psycopg", "pysqlite3"} & set(loaded.stdout.split())
 
 
 def test_one_that_never_started_is_stopped_at_once() -> None:

@@ -28,7 +28,17 @@ def test_a_sqlite_file_may_be_anywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://u:secret@h/x", "sqlite://", "sqlite:///", "secret", "postgresql:secret", "postgresql://u:secret@h:port/x"]
+    "url",
+    [
+        "mysql://u:secret@h/x",
+        "sqlite://",
+        "sqlite:///",
+        "secret",
+        "postgresql:secret",
+        "postgresql://u:secret@h:port/x",
+        "postgresql://u:12/secret@h/x",
+        "postgresql://u:12#secret@h/x",
+    ],
 )
 def test_other_urls_are_refused_with_the_forms_there_are_and_not_shown(url: str) -> None:
     with pytest.raises(StoreError, match="postgresql://USER") as raised:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import inspect, text
 
 from freehold.store import migrate
 from freehold.store.address import StoreError
-from freehold.store.engine import reading, writing
+from freehold.store.engine import open_engine, reading, writing
 from freehold.store.migrate import MIGRATIONS, prepare, require_current, revision, upgrade
 from freehold.store.schema import HEAD, metadata
 from tests.store.conftest import Store
@@ -70,6 +71,15 @@ def test_the_first_workspace_is_there(store: Store) -> None:
 
 def test_an_upgrade_may_be_repeated(store: Store) -> None:
     assert upgrade(store.engine) == (HEAD, HEAD)
+
+
+def test_upgrades_at_the_same_time_wait_for_each_other(empty: Store) -> None:
+    engines = [open_engine(empty.address) for _ in range(4)]
+    with ThreadPoolExecutor(len(engines)) as pool:
+        done = list(pool.map(upgrade, engines))
+    assert sorted(done) == [("", HEAD)] + [(HEAD, HEAD)] * 3
+    for engine in engines:
+        engine.dispose()
 
 
 FAILING = """

@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from freehold.store import segment as module
 from freehold.store.segment import Segment, opened, segment_paths, sweep
 from freehold.store.spool import LedgerLine, Spool
+
+GOOD = b'{"call_id":"good","ended_ms":1}\n'
 
 
 def _line(n: int) -> LedgerLine:
@@ -142,3 +146,21 @@ def test_a_segment_that_was_never_named_is_swept_away_once_it_is_old(tmp_path: P
     sweep(tmp_path)
     assert young.exists() and not old.exists()
     spool.close()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.binary(max_size=30) | st.sampled_from([b"\0" * 70, b"\n", GOOD]), max_size=12), st.sampled_from([40, 64, 1 << 19])
+)
+def test_no_bytes_can_stop_it_and_whole_lines_between_ends_of_lines_are_read(
+    tmp_path: Path, pieces: list[bytes], part_bytes: int
+) -> None:
+    content = b"".join(pieces)
+    with pytest.MonkeyPatch.context() as patch, opened(_file(tmp_path, content)) as segment:
+        patch.setattr(module, "PART_BYTES", part_bytes)
+        assert segment
+        ids, unreadable = _all(segment)
+    whole = [raw.strip(b"\0") + b"\n" for raw in content.split(b"\n")]
+    if part_bytes > len(content):
+        assert ids.count("good") == whole.count(GOOD)
+        assert len(ids) + unreadable == sum(raw != b"\n" for raw in whole)

@@ -66,8 +66,7 @@ class Companion:
         self._stopping.set()
         if not self._thread.is_alive():
             return
-        if self._link is not None:
-            self._link.shutdown(socket.SHUT_RDWR)
+        _end(self._link)
         self._thread.join(FINISH_S)
         if self._process is not None and self._thread.is_alive():
             self._process.kill()
@@ -96,8 +95,16 @@ class Companion:
                 self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),))
             self._link = ours
             if self._stopping.is_set():  # `stop` may have come too early to see the link
-                ours.shutdown(socket.SHUT_RDWR)
+                _end(ours)
             try:
                 return self._process.wait()
             finally:
                 self._link = None
+
+
+def _end(link: socket.socket | None) -> None:
+    try:
+        if link is not None:
+            link.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it is gone already

@@ -47,5 +47,8 @@ def parse(url: str) -> Address:
             host = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
         except ValueError:
             raise StoreError(f"{VARIABLE} cannot be read as a PostgreSQL URL; {_FORMS}") from None
+        if "@" in parts.path or parts.fragment:
+            # Some of the password would be taken for the database's name, and shown.
+            raise StoreError(f"{VARIABLE}: in the password write %2F for /, %23 for #, %3F for ?; {_FORMS}")
         return Address(f"postgresql+psycopg://{rest}", f"PostgreSQL database {parts.path.lstrip('/')!r} on {host}")
     raise StoreError(f"{VARIABLE} names no database that Freehold knows; {_FORMS}")
