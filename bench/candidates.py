@@ -110,7 +110,8 @@ def start_freehold(upstream: int, core: int, folder: Path, program: Sequence[str
     config.write_text(FREEHOLD_YAML.format(upstream=upstream, key=FREEHOLD_KEY))
     command = [*(program or (sys.executable, "-m", "freehold")), "up"]
     command += ["--config", str(config), "--data", str(data), "--port", str(port)]
-    process = Process(command, core, folder / "log")
+    # Out of reach, so that the spool is left for us to count; bench/ledger.py measures what shipping it costs.
+    process = Process(command, core, folder / "log", {"FREEHOLD_DATABASE_URL": "postgresql://127.0.0.1:1/none"})
     models: dict[Dialect, str] = {"openai": "fast-model", "anthropic": "fine-model"}
     return _wait(Candidate("freehold", process, port, FREEHOLD_KEY, models, ("openai", "anthropic"), translates=True, data=data))
 

@@ -92,10 +92,13 @@ def stop_all_at_exit() -> None:
 
 
 def family(pid: int) -> list[int]:
-    """`pid` and its living descendants."""
+    """`pid` and its living descendants without Freehold's control plane, since it is the gateway that is measured.
+
+    The control plane ships the record at low priority in a process of its own; bench/ledger.py measures that.
+    """
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
-        if entry.isdigit() and (fields := _stat(int(entry))):
+        if entry.isdigit() and (fields := _stat(int(entry))) and b"\0freehold\0control\0" not in _arguments(int(entry)):
             children.setdefault(int(fields[1]), []).append(int(entry))
     found = [pid]
     for parent in found:  # grows as it goes
@@ -110,6 +113,13 @@ def _stat(pid: int) -> list[str]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return text.rpartition(")")[2].split()
+
+
+def _arguments(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def _ticks(pid: int) -> int:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,13 +19,13 @@ SRC = Path(__file__).parents[1] / "src"
 class Up:
     """Serves as soon as it is made, at `url`, with freehold.yaml of `cwd` if it is there. A session of its own: see `kill`."""
 
-    def __init__(self, cwd: Path, *arguments: str) -> None:
+    def __init__(self, cwd: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         self.log = cwd / "up.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "freehold", "up", "--port", "0", *arguments],
                 cwd=cwd,
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)},
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), **(env or {})},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -45,8 +45,17 @@ class Up:
         raise AssertionError(f"never said {pattern}: {self.log.read_text()}")
 
     def workers(self) -> list[int]:
-        out = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid="], capture_output=True, text=True, check=False)
-        return [int(pid) for pid in out.stdout.split()]
+        return self._children("worker")
+
+    def control(self) -> int | None:
+        """The control plane's process, which starts a little after the first answer."""
+        return next(iter(self._children("control")), None)
+
+    def _children(self, command: str) -> list[int]:
+        out = subprocess.run(
+            ["ps", "--ppid", str(self.process.pid), "-o", "pid=,args="], capture_output=True, text=True, check=False
+        )
+        return [int(line.split()[0]) for line in out.stdout.splitlines() if f" freehold {command} " in line]
 
     def status(self, path: str) -> int:
         with urllib.request.urlopen(self.url + path, timeout=10) as reply:
@@ -67,8 +76,8 @@ class Up:
 
 
 @contextmanager
-def started(cwd: Path, *arguments: str) -> Iterator[Up]:
-    up = Up(cwd, *arguments)
+def started(cwd: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Up]:
+    up = Up(cwd, *arguments, env=env)
     try:
         yield up
     finally:

@@ -12,8 +12,12 @@ import pytest
 
 import freehold
 from freehold.base import build
+from freehold.store.address import database
+from freehold.store.engine import open_engine
 from freehold.store.keys import list_keys
-from freehold.store.spool import LedgerLine, Spool
+from freehold.store.migrate import upgrade
+from freehold.store.ship import ship
+from freehold.store.spool import LedgerLine, Spool, read_lines
 
 SRC = Path(__file__).parents[2] / "src"
 CONFIG = """
@@ -147,6 +151,50 @@ def test_models_can_list_all_that_are_known_with_every_price(tmp_path: Path) -> 
     lines = run(tmp_path, "models", "--all", "gemini/gemini-2.5-pro").stdout.splitlines()
     assert lines[0].split() == ["NAME", "CONTEXT", "INPUT", "$/M", "CACHED", "$/M", "OUTPUT", "$/M", "GOES", "TO"]
     assert "1.25+" in lines[1] and lines[-1].startswith("+ costs more for long prompts")
+
+
+@pytest.mark.parametrize("where", ["", "sqlite:///elsewhere.db"])
+def test_a_database_is_made_checked_and_upgraded(tmp_path: Path, where: str) -> None:
+    env = {"FREEHOLD_DATABASE_URL": where}
+    name = "elsewhere.db" if where else "data/freehold.db"
+    none = run(tmp_path, "db", "check", **env)
+    assert none.returncode == 1 and f"there is no SQLite file {name} yet" in none.stderr and "db upgrade" in none.stderr
+    assert not (tmp_path / name).exists()
+    assert "now has schema 0001 (before: none)" in run(tmp_path, "db", "upgrade", **env).stdout
+    assert "has schema 0001 already" in run(tmp_path, "db", "upgrade", **env).stdout
+    assert run(tmp_path, "db", "check", **env).stdout == f"ok: SQLite file {name} has schema 0001, the newest\n"
+    (tmp_path / name).write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    broken = run(tmp_path, "db", "check", **env)
+    assert broken.returncode == 1 and "not a database" in broken.stderr and "Traceback" not in broken.stderr
+
+
+@pytest.mark.parametrize("command", [("db", "check"), ("db", "upgrade"), ("spend",), ("up", "--port", "0")])
+def test_a_database_url_that_cannot_be_used_is_an_error_without_its_password(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "data").mkdir()
+    for url in ("mysql://app:secret@h/x", *(["postgresql://app:secret@127.0.0.1:1/x"] if command[0] != "up" else [])):
+        done = run(tmp_path, *command, FREEHOLD_DATABASE_URL=url)
+        assert done.returncode == 1 and done.stderr.startswith("error: ")
+        assert "secret" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_spend_adds_the_ledger_and_what_waits_in_the_spool_each_call_once(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    spool = Spool(data)
+    for n in range(4):
+        spool.append(LedgerLine(call_id=f"{n}", ended_ms=n * 3_600_000, key="app", route="r", outcome="ok", input=1, cost_nusd=1))
+    engine = open_engine(database(data, {}))
+    upgrade(engine)
+    ship(data, engine)  # the segment stays: it is still being written
+    spool.append(LedgerLine(call_id="new", ended_ms=3_600_000, key="app", route="r", outcome="ok", input=1, cost_nusd=1))
+    assert {line.call_id for line in read_lines(data)} == {"0", "1", "2", "3", "new"}
+    for by in ("key", "route", "model", "day"):
+        assert json.loads(run(tmp_path, "spend", "--json", "--by", by).stdout)["total"]["calls"] == 5
+    shown = json.loads(run(tmp_path, "spend", "--json", "--by", "day", "--since", "1970-01-01T00:30").stdout)
+    assert shown["rows"][0]["day"] == "1970-01-01" and shown["total"]["calls"] == 4
+    spool.close()
+    ship(data, engine)
+    assert list(read_lines(data)) == []
+    assert json.loads(run(tmp_path, "spend", "--json").stdout)["total"]["cost_nusd"] == 5
 
 
 def test_spend_adds_up_the_record(tmp_path: Path) -> None:

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import json
+from msgspec import convert, json
 
 from freehold.config.schema import PriceConfig, ProviderConfig
+from freehold.store.address import database
+from freehold.store.engine import open_engine, reading
+from freehold.store.migrate import revision
+from freehold.store.schema import calls
 from freehold.store.spool import LedgerLine, read_lines
 from tests import client
 from tests.client import Answered
@@ -39,6 +43,7 @@ class Freehold:
         self.folder = folder
         self.data = folder / "data"
         self.upstreams: list[ScriptedUpstream] = []
+        self.env: dict[str, str] = {}
         self.config: dict[str, Any] = {
             "discover": False,
             "providers": {},
@@ -69,7 +74,7 @@ class Freehold:
 
     def start(self, *arguments: str) -> Up:
         self.write()
-        self.up = Up(self.folder, "--data", str(self.data), *arguments)
+        self.up = Up(self.folder, "--data", str(self.data), *arguments, env=self.env)
         return self.up
 
     async def call(self, path: str, body: Any = None, *, key: str | None = KEY, **request: Any) -> Answered:
@@ -92,7 +97,10 @@ class Freehold:
 
     @property
     def ledger(self) -> list[LedgerLine]:
-        return list(read_lines(self.data))
+        """What waits in the spool, and after that what has been shipped."""
+        waiting = list(read_lines(self.data))
+        seen = {line.call_id for line in waiting}
+        return waiting + [line for line in shipped(self.data) if line.call_id not in seen]
 
     async def line(self, call_id: str | None = None) -> LedgerLine:
         """The ledger line of this call, or of the only one; waited for, since a client may be gone before its call ends."""
@@ -120,6 +128,22 @@ class Freehold:
             self.up.kill()
         for upstream in self.upstreams:
             await upstream.stop()
+
+
+def shipped(data: Path) -> list[LedgerLine]:
+    """The ledger of a SQLite file in this directory."""
+    address = database(data, {})
+    if address.file is None or not address.file.exists():
+        return []
+    engine = open_engine(address)
+    try:
+        if not revision(engine):
+            return []
+        with reading(engine) as connection:
+            fields = LedgerLine.__struct_fields__  # the columns, in their order
+            return [convert(dict(zip(fields, row, strict=True)), LedgerLine) for row in connection.execute(calls.select())]
+    finally:
+        engine.dispose()
 
 
 async def eventually(holds: Any, what: str, within_s: float = 20.0) -> float:

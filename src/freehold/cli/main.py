@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="Keys that applications call with.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(key_app, name="key")
+db_app = typer.Typer(help="The database that holds the record of calls.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(db_app, name="db")
 
 ConfigFlag = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration; freehold.yaml in this directory if it is there.")
@@ -73,6 +75,17 @@ def worker(
     from freehold.cli.up import run_supervised
 
     run_supervised(fd, link, config, data, dict(pair.split("=", 1) for pair in local or ()))
+
+
+@app.command(hidden=True)
+def control(
+    link: Annotated[int, typer.Option(help="Socket to whoever started it, inherited.")],
+    data: DataFlag = DATA,
+) -> None:
+    """The control plane's process, which `up` starts."""
+    from freehold.cli.companion import run_control
+
+    run_control(link, data)
 
 
 @app.command()
@@ -142,6 +155,22 @@ def key_list(data: DataFlag = DATA, json: JsonFlag = False) -> None:
     print(key.listing(data, as_json=json))
 
 
+@db_app.command("upgrade")
+def db_upgrade(data: DataFlag = DATA) -> None:
+    """Bring the database's schema up to date; make it where there is none. FREEHOLD_DATABASE_URL says where it is."""
+    from freehold.cli import db
+
+    print(db.upgrade(data))
+
+
+@db_app.command("check")
+def db_check(data: DataFlag = DATA) -> None:
+    """Check that this version can use the database's schema; if not, say what to do and exit with 1."""
+    from freehold.cli import db
+
+    print(db.check(data))
+
+
 @key_app.command("disable")
 def key_disable(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id or name.")],
@@ -162,13 +191,14 @@ def main() -> NoReturn:
         # Imported only now: most runs of most commands load neither.
         from freehold.cli.settings import Failed
         from freehold.config.problem import ConfigError
+        from freehold.store.address import StoreError
         from freehold.store.keys import KeyStoreError
 
         if isinstance(error, ConfigError):
             fail(error.lines(), 2)
         if isinstance(error, OSError):
             fail([": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None)])
-        if isinstance(error, Failed | KeyStoreError):
+        if isinstance(error, Failed | KeyStoreError | StoreError):
             fail([str(error)])
         raise
     sys.exit(0)

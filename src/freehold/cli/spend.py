@@ -1,52 +1,38 @@
-"""`freehold spend`: the record of calls, added up. Integers all the way, so that sums are exact to the nano-dollar."""
+"""`freehold spend`: the record of calls, added up: the ledger, and what has not been shipped into it yet."""
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from msgspec import Struct, json
+from msgspec import json
 
 from freehold.cli.settings import Failed, existing
 from freehold.cli.table import table
 from freehold.policy.pricing import format_usd
+from freehold.store.address import database
 from freehold.store.spool import LedgerLine, read_lines
+from freehold.store.total import Sum
 
+WORKSPACE = "default"
+DAY_MS = 86_400_000
 _SPAN = re.compile(r"(\d{1,6})([mhd])\Z")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
-class Sum(Struct):
-    """`input` includes cached tokens. `unpriced`: calls that used tokens of a model whose price nobody knows."""
-
-    calls: int = 0
-    failed: int = 0
-    input: int = 0
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cost_nusd: int = 0
-    unpriced: int = 0
-
-    def add(self, line: LedgerLine) -> None:
-        self.calls += 1
-        self.failed += line.outcome != "ok"
-        self.input += line.input
-        self.output += line.output
-        self.cache_read += line.cache_read
-        self.cache_write += line.cache_write
-        if line.cost_nusd is not None:
-            self.cost_nusd += line.cost_nusd
-        elif line.input or line.output:
-            self.unpriced += 1
-
-
 def render(data: Path, by: str, since: str | None, *, as_json: bool) -> str:
     from_ms = since_ms(since, time.time()) if since else 0
-    groups, total = add_up(read_lines(existing(data)), by, from_ms)
+    # The spool first: what is shipped after that is in the ledger, and seen there. The other way round it could be missed.
+    waiting = [line for line in read_lines(existing(data)) if line.ended_ms >= from_ms]
+    recorded, waiting = _recorded(data, by, from_ms, waiting)
+    groups, total = add_up(waiting, by)
+    for name, part in recorded:
+        groups.setdefault(name, Sum()).add_sum(part)
+        total.add_sum(part)
     ordered = sorted(groups.items(), key=lambda g: g[0] if by == "day" else (-g[1].cost_nusd, -g[1].calls, g[0]))
     if as_json:
         rows = [{by: name, **_described(s)} for name, s in ordered]
@@ -56,6 +42,27 @@ def render(data: Path, by: str, since: str | None, *, as_json: bool) -> str:
     cells = [(name or "-", *_cells(s)) for name, s in ordered] + [("total", *_cells(total))]
     heads = (by.upper(), "CALLS", "FAILED", "INPUT", "CACHED", "OUTPUT", "COST USD", "UNPRICED")
     return table(heads, cells, right=range(1, len(heads)))
+
+
+def _recorded(data: Path, by: str, from_ms: int, lines: list[LedgerLine]) -> tuple[list[tuple[str, Sum]], list[LedgerLine]]:
+    """What the ledger holds, in parts, and those of `lines` that it does not. Raises StoreError."""
+    address = database(data, os.environ)
+    if address.file is not None and not address.file.exists():
+        return [], lines
+    # Slow to load, and of no use until there is a ledger.
+    from freehold.store import ledger, migrate
+    from freehold.store.engine import explained, open_engine, reading
+
+    with explained(address):
+        engine = open_engine(address)
+        if not migrate.revision(engine):
+            return [], lines
+        migrate.require_current(engine, address)
+        with reading(engine) as connection:
+            sums = ledger.sums(connection, WORKSPACE, by, from_ms)
+            parts = [(_day(name) if isinstance(name, int) else name, part) for name, part in sums]
+            there = ledger.known(connection, (line.call_id for line in lines))
+    return parts, [line for line in lines if line.call_id not in there]
 
 
 def add_up(lines: Iterable[LedgerLine], by: str, from_ms: int = 0) -> tuple[dict[str, Sum], Sum]:
@@ -89,7 +96,11 @@ def _group(line: LedgerLine, by: str) -> str:
             return f"{line.provider}/{line.model}" if line.provider else ""
         case "route":
             return line.route
-    return time.strftime("%Y-%m-%d", time.gmtime(line.ended_ms / 1000))
+    return _day(line.ended_ms // DAY_MS)
+
+
+def _day(number: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(number * DAY_MS / 1000))
 
 
 def _cells(s: Sum) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import socket
 import sys
 import threading
@@ -15,12 +14,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from freehold.base import build
+from freehold.cli.companion import Companion, control_command, end_with
 from freehold.cli.settings import DEFAULT_FILE, Failed, config_file, load_effective
 from freehold.cli.welcome import Welcome, welcome
 from freehold.config.discover import Effective, effective
 from freehold.config.load import load
 from freehold.config.schema import Config
 from freehold.gateway.worker import WorkerOptions, run_worker
+from freehold.store.address import database
 from freehold.store.keys import create_key, disable_key, list_keys
 from freehold.upstream.catalogue import PROVIDERS
 from freehold.upstream.probe import probe_local
@@ -42,17 +43,19 @@ def start(options: Start) -> None:
     if build.is_stale():
         raise Failed(build.STALE)
     file = config_file(options.config)
+    database(options.data, os.environ)  # a URL that can't be read is a mistake to be told now
     config = load(file, os.environ, PROVIDERS)
     with _listen(options.host, options.port) as listener:
         port = listener.getsockname()[1]
         local = probe_local(PROVIDERS.values(), skip_ports=(port,)) if config.discover else {}
         served = effective(config, os.environ, PROVIDERS, local)
-        with _first_key(config, options.data) as (secret, shown):
+        with _first_key(config, options.data) as (secret, shown), _companion(options.data) as companion:
             text = welcome(_welcome(options, port, file, served, secret))
 
             def ready(*_: object) -> None:
                 print(text, flush=True)
                 shown()
+                companion.start()
 
             if options.workers == 1:
                 _serve(_worker_options(listener, file, options.data, local, ready))
@@ -66,18 +69,18 @@ def start(options: Start) -> None:
 def run_supervised(fd: int, link: int, config: Path | None, data: Path, local: Mapping[str, str]) -> None:
     """A worker of `up --workers N`: `fd` is the listening socket, `link` the supervisor's end to tell and to watch."""
     supervisor = socket.socket(fileno=link)
-    threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
+    threading.Thread(target=end_with, args=(supervisor,), daemon=True).start()
     with socket.socket(fileno=fd) as listener:
         _serve(_worker_options(listener, config, data, local, lambda *_: supervisor.sendall(b"1")))
 
 
-def _end_with(supervisor: socket.socket) -> None:
-    """Drain when the supervisor is gone, however it went: no worker must outlive it and hold the port."""
+@contextmanager
+def _companion(data: Path) -> Iterator[Companion]:
+    companion = Companion(control_command(data))
     try:
-        supervisor.recv(1)
-    except OSError:
-        pass  # reset: gone as well
-    os.kill(os.getpid(), signal.SIGTERM)
+        yield companion
+    finally:
+        companion.stop()
 
 
 def _serve(options: WorkerOptions) -> None:

@@ -5,10 +5,14 @@ without a system call. The kernel owns those pages, so `kill -9` loses no finish
 lose is what it had not yet written back. Unused bytes are NUL; lines end at the first one. Since space is allocated ahead, a
 full disk is met while there is still room for the lines of calls under way. Past that, lines are held in memory, in order;
 past `MAX_HELD` the gateway stops taking calls (`Spool.full`) instead of losing records.
+
+While it may still write to a segment, a worker holds a lock (flock) on it: a segment without one is finished, however its worker
+ended. store/ship.py moves finished segments into the ledger and deletes them.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections import deque
@@ -164,13 +168,17 @@ class Spool:
 
     def _open(self) -> tuple[mmap, Path]:
         path = self._dir / f"{self._name}-{self._number:06d}.jsonl"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # It gets its name once it is locked: one that can be seen without a lock would pass for finished, and be deleted.
+        unnamed = path.with_suffix(".new")
+        fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the mapping has a duplicate of `fd`, and so the lock
             # A mapped page without a block behind it would kill the process when the disk is full.
             os.posix_fallocate(fd, 0, self._segment_bytes)
             segment = mmap(fd, self._segment_bytes)
+            os.rename(unnamed, path)
         except OSError:
-            path.unlink(missing_ok=True)
+            unnamed.unlink(missing_ok=True)
             raise
         finally:
             os.close(fd)
@@ -182,7 +190,11 @@ def read_lines(data: Path) -> Iterator[LedgerLine]:
     """Every whole line in DATA/spool, segment by segment in the order they began. Torn lines are skipped."""
     decoder = json.Decoder(LedgerLine)
     for path in sorted((data / "spool").glob("*.jsonl")):
-        with path.open("rb") as file:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            continue  # shipped meanwhile
+        with file:
             for raw in file:
                 if raw.startswith(b"\0"):  # from here on the segment is unused
                     break

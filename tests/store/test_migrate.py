@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from freehold.store import migrate
+from freehold.store.address import StoreError
+from freehold.store.engine import open_engine, reading, writing
+from freehold.store.migrate import MIGRATIONS, prepare, require_current, revision, upgrade
+from freehold.store.schema import HEAD, metadata
+from tests.store.conftest import Store
+
+# Rows as each released schema would hold them, for those that follow to keep. One entry for every migration.
+SAMPLES: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "0001": [
+        ("workspaces", {"id": "w", "name": "W", "created_ms": 1}),
+        ("spool_segments", {"segment": "s.jsonl", "position": 7, "unreadable": 0, "shipped_ms": 2}),
+    ],
+}
+
+
+def script(folder: Path = MIGRATIONS) -> ScriptDirectory:
+    return ScriptDirectory(str(folder), version_locations=[str(folder)])
+
+
+def revisions() -> list[str]:
+    return [one.revision for one in script().walk_revisions()][::-1]
+
+
+def rows(store: Store, table: str) -> list[dict[str, Any]]:
+    with reading(store.engine) as connection:
+        return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()]
+
+
+def tables(store: Store) -> set[str]:
+    return set(inspect(store.engine).get_table_names())
+
+
+def test_head_is_the_newest_migration_and_every_one_has_samples() -> None:
+    assert script().get_heads() == [HEAD]
+    assert list(SAMPLES) == revisions()
+
+
+@pytest.mark.parametrize("released", revisions())
+def test_every_released_schema_upgrades_to_this_one_and_keeps_its_rows(empty: Store, released: str) -> None:
+    assert upgrade(empty.engine, released) == ("", released)
+    with writing(empty.engine, "test") as connection:
+        for table, row in SAMPLES[released]:
+            names = ", ".join(row)
+            connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({', '.join(':' + n for n in row)})"), row)
+    assert upgrade(empty.engine) == (released, HEAD)
+    for table, row in SAMPLES[released]:
+        assert any(row.items() <= found.items() for found in rows(empty, table))
+    with reading(empty.engine) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    require_current(empty.engine, empty.address)
+
+
+def test_the_first_workspace_is_there(store: Store) -> None:
+    assert [row["id"] for row in rows(store, "workspaces")] == ["default"]
+
+
+def test_an_upgrade_may_be_repeated(store: Store) -> None:
+    assert upgrade(store.engine) == (HEAD, HEAD)
+
+
+def test_upgrades_at_the_same_time_wait_for_each_other(empty: Store) -> None:
+    engines = [open_engine(empty.address) for _ in range(4)]
+    with ThreadPoolExecutor(len(engines)) as pool:
+        done = list(pool.map(upgrade, engines))
+    assert sorted(done) == [("", HEAD)] + [(HEAD, HEAD)] * 3
+    for engine in engines:
+        engine.dispose()
+
+
+FAILING = """
+from alembic import op
+from sqlalchemy import Column, Text
+revision, down_revision = "9999", "{head}"
+def upgrade():
+    op.create_table("half", Column("id", Text, primary_key=True))
+    op.add_column("workspaces", Column("half", Text))
+    op.execute("DELETE FROM workspaces")
+    {fail}
+"""
+
+
+@pytest.mark.parametrize("fail", ["op.execute('SELECT * FROM no_such_table')", "raise KeyboardInterrupt"])
+def test_a_migration_that_fails_half_way_leaves_the_old_version(store: Store, tmp_path: Path, fail: str) -> None:
+    folder = tmp_path / "migrations of a later version"
+    shutil.copytree(MIGRATIONS, folder)
+    (folder / "m9999_failing.py").write_text(FAILING.format(head=HEAD, fail=fail))
+    before = tables(store)
+    with pytest.raises(BaseException, match=r"no_such_table|^$"):
+        upgrade(store.engine, folder=folder)
+    assert revision(store.engine) == HEAD
+    assert tables(store) == before
+    assert [sorted(row) for row in rows(store, "workspaces")] == [["created_ms", "id", "name"]]
+    require_current(store.engine, store.address)
+
+
+def test_an_upgrade_from_nothing_that_fails_leaves_nothing(empty: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(MIGRATIONS, folder)
+    (folder / "m9999_failing.py").write_text(FAILING.format(head=HEAD, fail="1 / 0"))
+    with pytest.raises(ZeroDivisionError):
+        upgrade(empty.engine, folder=folder)
+    assert revision(empty.engine) == "" and tables(empty) == set()
+
+
+def _set_revision(store: Store, to: str) -> None:
+    with writing(store.engine, "test") as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": to})
+
+
+@pytest.mark.parametrize("act", [require_current, prepare, lambda engine, _: upgrade(engine)])
+def test_a_newer_schema_is_left_alone_and_said_so(store: Store, act: Callable[..., object]) -> None:
+    _set_revision(store, "9999")
+    with pytest.raises(StoreError, match="newer than this"):
+        act(store.engine, store.address)
+    assert revision(store.engine) == "9999"
+
+
+def test_an_older_or_empty_database_names_the_command(empty: Store) -> None:
+    with pytest.raises(StoreError, match='no schema yet; run "freehold db upgrade"'):
+        require_current(empty.engine, empty.address)
+    upgrade(empty.engine)
+    _set_revision(empty, "0000")
+    with pytest.raises(StoreError, match=r'has schema 0000.* run "freehold db upgrade"'):
+        require_current(empty.engine, empty.address)
+
+
+def test_a_start_sets_up_an_empty_database(empty: Store) -> None:
+    prepare(empty.engine, empty.address)
+    assert revision(empty.engine) == HEAD
+
+
+def test_a_start_upgrades_only_a_database_of_its_own(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "HEAD", "9999")
+    asked: list[object] = []
+    monkeypatch.setattr(migrate, "upgrade", asked.append)
+    with pytest.raises(StoreError, match="db upgrade"):
+        prepare(store.engine, store.address)
+    assert bool(asked) is store.address.own
