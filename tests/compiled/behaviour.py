@@ -25,7 +25,6 @@ from freehold.gateway.endpoints import Gateway
 from freehold.gateway.server import Server
 from freehold.observe import log
 from freehold.observe.metrics import Metrics
-from freehold.pipeline import attempt
 from freehold.pipeline.compile import compile_snapshot
 from freehold.pipeline.runtime import Runtime
 from freehold.store.spool import Spool, read_lines
@@ -286,13 +285,11 @@ def coroutines() -> dict[str, Any]:
         "Reply.arrival": lambda reply: reply.arrival(),
         "Reply.pump": lambda reply: reply.pump(lambda data: None),
         "a coroutine around Reply.read": read,
-        "attempt._refusal": lambda reply: attempt._refusal(reply, _FakeTarget()),  # type: ignore[arg-type]
     }
     found: dict[str, Any] = {}
     for name, make in makers.items():
         for how in ("close", "close before the start", "CancelledError", "KeyError", "UpstreamBroken"):
             reply = Reply(_Source(), loop)
-            reply.status = 500
             coroutine = make(reply)
             if how != "close before the start":
                 coroutine.send(None)._asyncio_future_blocking = False
@@ -300,14 +297,6 @@ def coroutines() -> dict[str, Any]:
     found["Call cancelled before its start"] = _call(loop, before=True)
     found["Call cancelled where it waits"] = _call(loop, before=False)
     return found
-
-
-class _FakeTarget:
-    label = "lab/small"
-
-    class provider:
-        name = "lab"
-        dialect = DIALECTS["openai_chat"]
 
 
 def _end(coroutine: Coroutine[Any, Any, Any], how: str) -> list[str]:

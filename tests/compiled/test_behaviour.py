@@ -55,7 +55,7 @@ def test_a_bug_is_answered_recorded_and_told_without_values(pure: dict[str, Any]
     assert found["status"] == "500"
     assert found["log"] == ["error", "call_failed", "ZeroDivisionError"]
     assert found["ledger"][0][:3] == ["error", 500, "internal_error"]
-    assert found["where"][-3:] == ["_ask", "_request", "broken"]
+    assert found["where"][0] == "serve" and found["where"][-1] == "broken"
 
 
 @pytest.mark.skipif(not build.is_compiled(), reason="nothing is compiled here: make compile")
