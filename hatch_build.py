@@ -1,4 +1,4 @@
-"""Build hook of the wheel: FREEHOLD_COMPILE=1 compiles the hot path into it (docs/decisions/0006); without, it is pure Python."""
+"""Build hook of the wheel: FREEHOLD_COMPILE=1 compiles the hot path into it (docs/decisions/0009); without, it is pure Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compile the hot path of a call to C extensions with mypyc. docs/decisions/0006 says why, and what each module gains.
+"""Compile the hot path of a call to C extensions with mypyc. docs/decisions/0009 says why, and what each module gains.
 
     python scripts/compile.py               beside the sources in src/; `make uncompile` removes it again
     python scripts/compile.py --into DIR    a copy of the package in DIR: PYTHONPATH=DIR runs it

@@ -1,4 +1,4 @@
-"""How this copy of Freehold was built: as plain Python, or with its hot path compiled (docs/decisions/0006).
+"""How this copy of Freehold was built: as plain Python, or with its hot path compiled (docs/decisions/0009).
 
 Python takes a compiled module before the source beside it. A source that was edited afterwards would be run as it was before
 the edit, and nobody would see; `is_stale` tells.
