@@ -32,6 +32,8 @@ from freehold.upstream.pool import Pool
 
 _WATCH_S = 0.5
 
+Fingerprint = list[tuple[int, int, int] | None]  # of each watched file: change time, size, inode
+
 
 @dataclass(frozen=True)
 class WorkerOptions:
@@ -60,6 +62,7 @@ class Worker:
 
     async def run(self) -> None:
         options = self._options
+        seen = self._fingerprint()  # before the load: a change from here on is noticed, however late the watch begins
         config = options.load_config()
         spool = Spool(options.data)
         pool = Pool(config.server.max_connections)
@@ -75,7 +78,7 @@ class Worker:
         _settle_memory()
         if options.on_ready is not None:
             options.on_ready(gateway.runtime.snapshot)
-        watcher = asyncio.create_task(self._watch(gateway))
+        watcher = asyncio.create_task(self._watch(gateway, seen))
         await self._stop.wait()
         gateway.draining = True
         watcher.cancel()
@@ -93,9 +96,8 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
 
-    async def _watch(self, gateway: Gateway) -> None:
+    async def _watch(self, gateway: Gateway, seen: Fingerprint) -> None:
         """Poll the watched files: works on every file system and with the symlink swaps of mounted config maps."""
-        seen = self._fingerprint()
         while True:
             await asyncio.sleep(_WATCH_S)
             gateway.runtime.spool.tend()
@@ -104,8 +106,8 @@ class Worker:
                 seen = now
                 self._reload(gateway)
 
-    def _fingerprint(self) -> list[tuple[int, int, int] | None]:
-        out: list[tuple[int, int, int] | None] = []
+    def _fingerprint(self) -> Fingerprint:
+        out: Fingerprint = []
         for path in (*self._options.watched, keys.path(self._options.data)):
             try:
                 stat = os.stat(path)
