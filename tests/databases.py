@@ -1,4 +1,4 @@
-"""Fixtures: `store` is a database with our schema, `empty` one without. A test that takes one runs on SQLite and on PostgreSQL."""
+"""`store` is a database with our schema, `empty` one without. A test that takes one runs on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
