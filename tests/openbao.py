@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hvac
+import pytest
 
 ROOT = "root-token-of-the-tests"
 
@@ -82,3 +83,13 @@ def server(folder: Path) -> Iterator[Server]:
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For a conftest to import."""
+    try:
+        with server(tmp_path_factory.mktemp("bao")) as running:
+            yield running
+    except Missing as missing:
+        pytest.skip(str(missing))
