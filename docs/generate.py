@@ -51,9 +51,11 @@ def helps(name: str, command: Any) -> Iterator[tuple[str, str]]:
     """The help of a command and of those below it, without hidden ones, at a fixed width."""
     context = command.context_class(command, info_name=name, terminal_width=100, max_content_width=100)
     yield name, command.get_help(context).strip()
-    for child in getattr(command, "commands", {}).values():
-        if not child.hidden:
-            yield from helps(f"{name} {child.name}", child)
+    if hasattr(command, "list_commands"):
+        for one in command.list_commands(context):
+            child = command.get_command(context, one)
+            if not child.hidden:
+                yield from helps(f"{name} {one}", child)
 
 
 # --- configuration ---
