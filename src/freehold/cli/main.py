@@ -126,6 +126,43 @@ def spend(
     print(report.render(data, by.value, since, as_json=json))
 
 
+PassphraseFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="Holds the passphrase; else FREEHOLD_BACKUP_PASSPHRASE, else the master key."
+    ),
+]
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; replaced when the new one is whole.")],
+    data: DataFlag = DATA,
+    passphrase_file: PassphraseFlag = None,
+    with_master_key: Annotated[
+        bool, typer.Option("--with-master-key", help="Put DATA/master.key into it too; needs a passphrase.")
+    ] = False,
+) -> None:
+    """Write the database, the keys and the spool into one encrypted file, while Freehold runs."""
+    from freehold.cli import backup as backups
+
+    print(backups.make(file, data, passphrase_file, with_master_key=with_master_key))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    data: DataFlag = DATA,
+    passphrase_file: PassphraseFlag = None,
+    check: Annotated[bool, typer.Option("--check", help="Only read it to its end and say what it holds.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there. It is gone for good.")] = False,
+) -> None:
+    """Bring back a backup into an empty data directory and database, of the same kind or the other. Stop Freehold first."""
+    from freehold.cli import backup as backups
+
+    print(backups.bring_back(file, data, passphrase_file, check=check, force=force))
+
+
 @app.command()
 def version() -> None:
     """Print the version, and whether this copy is compiled or pure Python."""
@@ -196,12 +233,13 @@ def main() -> NoReturn:
         from freehold.control.refusal import Refused
         from freehold.store.address import StoreError
         from freehold.store.keys import KeyStoreError
+        from freehold.store.sealing import SealError
 
         if isinstance(error, ConfigError):
             fail(error.lines(), 2)
         if isinstance(error, OSError):
             fail([": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None)])
-        if isinstance(error, Failed | KeyStoreError | StoreError | Refused):
+        if isinstance(error, Failed | KeyStoreError | SealError | StoreError | Refused):
             fail([str(error)])
         raise
     sys.exit(0)
