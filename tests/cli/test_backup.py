@@ -6,13 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from freehold.store.address import database
-from freehold.store.engine import open_engine, writing
+from freehold.store.engine import open_engine, reading, writing
 from freehold.store.ledger import record
 from freehold.store.masterkey import find
 from freehold.store.migrate import upgrade
 from freehold.store.spool import LedgerLine
+from freehold.store.tenants import audit
 from tests.cli.test_commands import run
 
 PHRASE = "correct horse battery"
@@ -46,6 +48,11 @@ def test_without_a_passphrase_the_master_key_locks_it_and_it_says_to_keep_that(t
     env = {"FREEHOLD_MASTER_KEY": master.hex()}
     done = run(tmp_path, "restore", "b", "--data", "new", **env)
     assert done.returncode == 0 and done.stdout.startswith("Restored b into SQLite file new/freehold.db and new: ")
+    engine = open_engine(database(tmp_path / "new", {}))
+    with reading(engine) as connection:
+        [act] = connection.execute(select(audit)).mappings()
+    engine.dispose()
+    assert (act["workspace"], act["action"], act["kind"], act["actor_kind"]) == ("", "restore", "backup", "command")
     assert run(tmp_path, "spend", "--data", "new", "--json").stdout == run(tmp_path, "spend", "--json").stdout != ""
     assert run(tmp_path, "key", "list", "--data", "new", "--json").stdout == run(tmp_path, "key", "list", "--json").stdout
     assert failed(run(tmp_path, "restore", "b", "--data", "other", FREEHOLD_MASTER_KEY="11" * 32), "known are only")

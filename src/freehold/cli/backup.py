@@ -10,6 +10,7 @@ from pathlib import Path
 
 from freehold.cli.settings import Failed, plural
 from freehold.config.references import References, SecretError, is_reference
+from freehold.control.actor import command
 from freehold.control.archive import Tail
 from freehold.control.backup import backup
 from freehold.control.restore import Found, restore, verify
@@ -56,7 +57,7 @@ def bring_back(file: Path, data: Path, passphrase_file: Path | None, *, check: b
             found = verify(opened, lock)
             return f"ok: {file} is whole: {_held(found.tail)}, {_made(found)}"
         address = database(data, os.environ)
-        found = restore(opened, data, address, lock, force=force)
+        found = restore(opened, data, address, lock, force=force, actor=command(""))
     return f"Restored {file} into {address.name} and {data}: {_held(found.tail)}, {_made(found)}"
 
 

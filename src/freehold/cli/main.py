@@ -29,6 +29,8 @@ key_app = typer.Typer(help="Keys that applications call with.", no_args_is_help=
 app.add_typer(key_app, name="key")
 db_app = typer.Typer(help="The database that holds the record of calls.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db_app, name="db")
+master_app = typer.Typer(help="The key that protects all stored secrets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(master_app, name="master-key")
 
 ConfigFlag = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration; freehold.yaml in this directory if it is there.")
@@ -208,6 +210,30 @@ def db_check(data: DataFlag = DATA) -> None:
     from freehold.cli import db
 
     print(db.check(data))
+
+
+@master_app.command("show")
+def master_show(data: DataFlag = DATA) -> None:
+    """List the ids of known master keys, never the keys, and how many workspaces each protects."""
+    from freehold.cli import masterkey
+
+    print(masterkey.show(data))
+
+
+@master_app.command("rotate")
+def master_rotate(data: DataFlag = DATA) -> None:
+    """Put a new key into use in DATA/master.key, and wrap every workspace's key with it. Nothing needs to stop."""
+    from freehold.cli import masterkey
+
+    print(masterkey.rotate(data))
+
+
+@master_app.command("rewrap")
+def master_rewrap(data: DataFlag = DATA) -> None:
+    """Wrap every workspace's key with the master key in use: after it was changed where it comes from."""
+    from freehold.cli import masterkey
+
+    print(masterkey.wrap_anew(data))
 
 
 @key_app.command("disable")

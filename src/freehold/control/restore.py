@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import BinaryIO
 from msgspec import Struct
 from sqlalchemy import Connection, MetaData, delete
 
+from freehold.control import audit
+from freehold.control.actor import Actor
 from freehold.control.archive import FORMAT, Head, Message, Piece, Rows, Tail, messages
 from freehold.control.backup import columns_of, sync
 from freehold.store import keys, masterkey, rows
@@ -54,8 +57,13 @@ def verify(file: BinaryIO, lock: Lock) -> Found:
     raise AssertionError("messages end with Tail")
 
 
-def restore(file: BinaryIO, data: Path, address: Address, lock: Lock, *, force: bool = False) -> Found:
-    """Raises what `verify` does, and StoreError where something is there already and `force` is not given."""
+def restore(
+    file: BinaryIO, data: Path, address: Address, lock: Lock, *, force: bool = False, actor: Actor | None = None
+) -> Found:
+    """Raises what `verify` does, and StoreError where something is there already and `force` is not given.
+
+    `actor`, if given, goes into the audit log as who did it.
+    """
     found = verify(file, lock)
     tables = tables_at(found.head.revision)
     if columns_of(tables) != found.head.tables:
@@ -73,6 +81,8 @@ def restore(file: BinaryIO, data: Path, address: Address, lock: Lock, *, force: 
                     file.seek(0)
                     _fill(connection, tables, found, messages(Reader(file, lock)), staged)
                     upgrade_within(connection)
+                    if actor is not None:
+                        _record(connection, actor, found)
             finally:
                 engine.dispose()
         _place(staged, data)
@@ -122,6 +132,11 @@ def _fill(connection: Connection, tables: MetaData, found: Found, stream: Iterat
         there = rows.count(connection, tables.tables[name])
         if there != counted.size:
             raise ContainerError(f"of table {name} {there:,} rows arrived, not {counted.size:,}; nothing was changed")
+
+
+def _record(connection: Connection, actor: Actor, found: Found) -> None:
+    made = {"made_ms": found.head.made_ms, "schema": found.head.revision, "kind": found.head.kind}
+    audit.append(connection, actor, time.time_ns() // 1_000_000, audit.Act("restore", "backup", "", "", None, made))
 
 
 class _Batches:
