@@ -59,6 +59,7 @@ def test_the_variables_of_either_tool_set_it_up(filled: openbao.Server, prefix: 
         ("secret/openai#empty", "is empty"),
         ("secret/nothing#key", "there is nothing"),
         ("secret/gone#key", "there is nothing"),
+        ("secret/data/openai#key", "leave data/ out"),
         ("secret#key", "vault:secret"),
         ("transit/keys/x#key", "no key-value engine"),
         ("nowhere/x#key", "there is nothing|permission denied"),
