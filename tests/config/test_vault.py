@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from freehold.config import vault
 from freehold.config.references import References, SecretError
@@ -124,8 +126,9 @@ def test_an_approle_signs_in(filled: openbao.Server, tmp_path: Path) -> None:
 class Unhelpful:
     """Listens on a port and answers every request with these bytes; None: never."""
 
-    def __init__(self, answer: bytes | None) -> None:
+    def __init__(self, answer: bytes | None, tls: ssl.SSLContext | None = None) -> None:
         self._answer = answer
+        self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.requests: list[bytes] = []
@@ -138,7 +141,12 @@ class Unhelpful:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            self.requests.append(_request(connection))
+            try:
+                if self._tls is not None:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                self.requests.append(_request(connection))
+            except OSError:  # a client that does not trust us
+                continue
             if self._answer is None:
                 self._kept.append(connection)
             else:
@@ -245,3 +253,19 @@ def test_the_master_key_may_be_in_vault(filled: openbao.Server, tmp_path: Path) 
     with pytest.raises(SealError, match=r"FREEHOLD_MASTER_KEY: vault:secret/master has no field"):
         MasterKey.load({**env, "FREEHOLD_MASTER_KEY": "vault:secret/master#none"}, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_its_certificate_is_checked(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server = Unhelpful(reply("403 Forbidden", b"{}"), context)
+    env = {"VAULT_ADDR": server.address.replace("http://127.0.0.1", "https://localhost"), "VAULT_TOKEN": "t"}
+    try:
+        with pytest.raises(SecretError, match="certificate that is not trusted; name its authority in VAULT_CACERT"):
+            Vault(env).read("secret/x", "key")
+        with pytest.raises(SecretError, match="permission denied"):
+            Vault({**env, "VAULT_CACERT": str(tmp_path / "ca.pem")}).read("secret/x", "key")
+    finally:
+        server.close()
