@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 from sqlalchemy import text
 
 from freehold.control import restore as restores
+from freehold.control.archive import ArchiveWriter, Head, Rows
 from freehold.control.backup import backup
 from freehold.control.restore import restore, verify
 from freehold.store import ledger, rows
 from freehold.store.address import StoreError, database, parse
-from freehold.store.container import ContainerError, Passphrase
+from freehold.store.container import ContainerError, Passphrase, Writer
 from freehold.store.engine import reading, writing
 from freehold.store.keys import create_key, list_keys
 from freehold.store.masterkey import find
@@ -247,3 +249,13 @@ def test_a_backup_of_a_newer_freehold_is_left_to_that(store: Store, tmp_path: Pa
     monkeypatch.setattr("freehold.store.migrate.HEAD", "0000")
     with file.open("rb") as opened, pytest.raises(StoreError, match=r"the backup has schema .* newer than this"):
         verify(opened, LOCK)
+
+
+def test_rows_of_a_table_that_it_does_not_name_are_refused() -> None:
+    file = BytesIO()
+    archive = ArchiveWriter(Writer(file, LOCK))
+    archive.put(Head(freehold="1", revision=HEAD, kind="sqlite", made_ms=1, tables={"t": ["a"]}))
+    archive.put(Rows("x", [[1]]))
+    archive.close()
+    with pytest.raises(ContainerError, match="does not name"):
+        verify(file, LOCK)

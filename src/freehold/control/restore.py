@@ -52,8 +52,10 @@ def verify(file: BinaryIO, lock: Lock) -> Found:
         elif isinstance(message, Tail):
             assert head is not None
             return Found(head, message)
-        else:
+        elif isinstance(message, Piece):
             _safe(message)
+        elif head is None or message.table not in head.tables:
+            raise ContainerError("it holds rows of a table that it does not name: use another backup")
     raise AssertionError("messages end with Tail")
 
 
@@ -155,13 +157,12 @@ class _Batches:
             yield message.rows  # type: ignore[misc]
 
 
-def _safe(message: Message) -> None:
-    """A path leads to one of the places that we restore, whoever made the file."""
-    if isinstance(message, Piece):
-        folder, _, name = message.path.rpartition("/")
-        known = name in (keys.path(Path()).name, masterkey.FILE) if not folder else folder == "spool" and name.endswith(".jsonl")
-        if not known or "/" in folder or name.startswith(".") or "\0" in name:
-            raise ContainerError("it holds a file that this Freehold does not know: install the version that made it")
+def _safe(piece: Piece) -> None:
+    """Its path leads to one of the places that we restore, whoever made the file."""
+    folder, _, name = piece.path.rpartition("/")
+    known = name in (keys.path(Path()).name, masterkey.FILE) if not folder else folder == "spool" and name.endswith(".jsonl")
+    if not known or name.startswith(".") or "\0" in name:
+        raise ContainerError("it holds a file that this Freehold does not know: install the version that made it")
 
 
 def _stage(staged: Path, piece: Piece) -> None:
