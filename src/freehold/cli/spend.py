@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import json
 
@@ -17,6 +18,9 @@ from freehold.policy.pricing import format_usd
 from freehold.store.address import database
 from freehold.store.spool import LedgerLine, read_lines
 from freehold.store.total import Sum
+
+if TYPE_CHECKING:
+    from freehold.control.usage import Row
 
 WORKSPACE = "default"
 DAY_MS = 86_400_000
@@ -50,19 +54,29 @@ def _recorded(data: Path, by: str, from_ms: int, lines: list[LedgerLine]) -> tup
     if address.file is not None and not address.file.exists():
         return [], lines
     # Slow to load, and of no use until there is a ledger.
+    from freehold.control.usage import Question, ask
     from freehold.store import ledger, migrate
     from freehold.store.engine import explained, open_engine, reading
 
+    measures = ("calls", "failed", "input", "output", "cache_read", "cache_write", "cost_nusd", "unpriced")  # as in Sum
+    names = {"day": (), "model": ("provider", "model")}.get(by, (by,))
+    question = Question(workspace=WORKSPACE, measures=measures, by=names, step="day" if by == "day" else "none", from_ms=from_ms)
     with explained(address):
         engine = open_engine(address)
         if not migrate.revision(engine):
             return [], lines
         migrate.require_current(engine, address)
         with reading(engine) as connection:
-            sums = ledger.sums(connection, WORKSPACE, by, from_ms)
-            parts = [(_day(name) if isinstance(name, int) else name, part) for name, part in sums]
+            rows = ask(connection, question).rows
             there = ledger.known(connection, (line.call_id for line in lines))
+    parts = [(_named(row), Sum(*(n or 0 for n in row.values))) for row in rows]
     return parts, [line for line in lines if line.call_id not in there]
+
+
+def _named(row: Row) -> str:
+    if row.at_ms is not None:
+        return _day(row.at_ms // DAY_MS)
+    return "/".join(row.group) if row.group[0] else ""
 
 
 def add_up(lines: Iterable[LedgerLine], by: str, from_ms: int = 0) -> tuple[dict[str, Sum], Sum]:
