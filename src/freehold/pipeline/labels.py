@@ -1,4 +1,4 @@
-"""What a client says a call is for: the end user, the session and tags. Put into the record as it is said, and believed by nobody.
+"""What a client says a call is for: the end user, the session and tags. Recorded as it is said, and believed by nobody.
 
 From headers, or for the end user from the field of the request that its API has for it. Too much is cut off, never refused.
 """

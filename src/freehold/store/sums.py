@@ -43,7 +43,7 @@ class Part(Struct, frozen=True):
 
 
 def kept(connection: Connection) -> Kept:
-    found: dict[str, int] = dict(connection.execute(select(retained.c.what, retained.c.from_ms)).tuples().all())
+    found: dict[str, int] = dict(connection.execute(select(retained.c.what, retained.c.from_ms)).all())
     return Kept(found.get("calls", 0), found.get("hours", 0))
 
 
@@ -87,6 +87,8 @@ def _selected(
     if grain is None:
         time, unit = calls.c.ended_ms, 1
         within = [calls.c.workspace == wanted.workspace]
+        if "end_user" in wanted.dimensions:
+            within.append(calls.c.end_user != "")  # as in the roll-up of those
         if "tag" in wanted.dimensions:
             each = func.json_each if connection.dialect.name == "sqlite" else func.json_each_text
             tags = each(calls.c.tags).table_valued("key", "value")
