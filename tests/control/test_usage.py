@@ -34,7 +34,11 @@ def traffic(count: int = 300) -> list[LedgerLine]:
     for n in range(count):
         cost = dice.choice([None, 0, dice.randrange(10**9)])
         first_us = dice.randrange(10**6)
-        who = {"key": dice.choice(["a", "b", "c"]), "app": dice.choice(["x", "y"]), "workspace": dice.choice(["default"] * 9 + ["o"])}
+        who = {
+            "key": dice.choice(["a", "b", "c"]),
+            "app": dice.choice(["x", "y"]),
+            "workspace": dice.choice(["default"] * 9 + ["o"]),
+        }
         what = {"provider": "p", "model": dice.choice("mn"), "outcome": dice.choice(["ok", "ok", "refused", "upstream_error"])}
         said = {"end_user": dice.choice(["", "u1", "u2"]), "tags": dice.choice([{}, {"t": "1"}, {"t": "2", "z": ""}])}
         times = {"total_us": first_us * 3, "first_us": first_us, "overhead_us": dice.randrange(500)}

@@ -106,8 +106,9 @@ def _tagged(connection: Connection, values: tuple[str, ...]) -> ColumnElement[bo
 def _found(
     connection: Connection, within: list[ColumnElement[bool]], order: tuple[ColumnElement[object], ...], limit: int
 ) -> list[LedgerLine]:
-    rows = connection.execute(select(*calls.c).where(*within).order_by(*order).limit(limit)).mappings()
-    return [convert(dict(row), LedgerLine) for row in rows]
+    rows = connection.execute(select(*calls.c).where(*within).order_by(*order).limit(limit))
+    names = LedgerLine.__struct_fields__  # the columns, in their order
+    return [convert(dict(zip(names, row, strict=True)), LedgerLine) for row in rows]
 
 
 def _cursor(line: LedgerLine) -> str:
