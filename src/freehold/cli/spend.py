@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import json
 
-from freehold.cli.settings import Failed, existing
+from freehold.cli.settings import existing
 from freehold.cli.table import table
+from freehold.cli.when import when_ms
 from freehold.policy.pricing import format_usd
 from freehold.store.address import database
 from freehold.store.spool import LedgerLine, read_lines
@@ -24,12 +23,10 @@ if TYPE_CHECKING:
 
 WORKSPACE = "default"
 DAY_MS = 86_400_000
-_SPAN = re.compile(r"(\d{1,6})([mhd])\Z")
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 def render(data: Path, by: str, since: str | None, *, as_json: bool) -> str:
-    from_ms = since_ms(since, time.time()) if since else 0
+    from_ms = when_ms(since, "--since", time.time()) if since else 0
     # The spool first: what is shipped after that is in the ledger, and seen there. The other way round it could be missed.
     waiting = [line for line in read_lines(existing(data)) if line.ended_ms >= from_ms]
     recorded, waiting = _recorded(data, by, from_ms, waiting)
@@ -88,18 +85,6 @@ def add_up(lines: Iterable[LedgerLine], by: str, from_ms: int = 0) -> tuple[dict
             groups.setdefault(_group(line, by), Sum()).add(line)
             total.add(line)
     return groups, total
-
-
-def since_ms(text: str, now_s: float) -> int:
-    """Unix milliseconds for "30m", "24h", "7d" before now, or an ISO date or time (UTC if it names no zone). Raises Failed."""
-    span = _SPAN.match(text)
-    if span:
-        return int((now_s - int(span[1]) * _SECONDS[span[2]]) * 1000)
-    try:
-        moment = datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise Failed(f"--since {text!r} is no time; write 30m, 24h, 7d, 2026-11-23 or 2026-11-23T08:00") from None
 
 
 def _group(line: LedgerLine, by: str) -> str:
