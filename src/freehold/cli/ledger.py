@@ -31,8 +31,8 @@ def opened(data: Path) -> Iterator[Engine]:
 
 
 def waiting(data: Path, engine: Engine, from_ms: int = 0, to_ms: int | None = None) -> str:
-    """A sentence about calls of that span that are in the spool and not in the ledger; "" for none. To be asked before the numbers
-    are: what is shipped in between is then told of, and in them."""
+    """A sentence about calls of that span that are in the spool and not in the ledger; "" for none. To be asked before the
+    numbers are: what is shipped in between is then told of, and in them."""
     lines = (line for line in read_lines(data) if from_ms <= line.ended_ms and (to_ms is None or line.ended_ms < to_ms))
     ids = {line.call_id for line in lines}
     with reading(engine) as connection:
