@@ -79,6 +79,8 @@ def config_page() -> str:
         "RouteConfig",
         "TargetConfig",
         "KeyConfig",
+        "AdminConfig",
+        "AuditConfig",
         "SecretsConfig",
         "ServerConfig",
     ]
@@ -117,6 +119,8 @@ def shown_type(annotation: ast.expr) -> str:
         ("PriceConfig", "price"),
         ("ServerConfig", "server"),
         ("CredentialConfig", "credential"),
+        ("AdminConfig", "admin"),
+        ("AuditConfig", "audit"),
         ("SecretsConfig", "secrets"),
         ("Secret", "secret"),
     ):

@@ -11,6 +11,9 @@ from typer.main import get_command
 # Command -> where its noun is, and what it is.
 NOUNS = {
     "app": ("freehold.control.apps", "Apps", "Client applications, to whom keys belong."),
+    "credential": ("freehold.control.credentials", "Credentials", "Secrets that providers are called with."),
+    "provider": ("freehold.control.providers", "Providers", "Providers of a workspace, beside those of freehold.yaml."),
+    "route": ("freehold.control.routes", "Routes", "Routes of a workspace, beside those of freehold.yaml."),
     "team": ("freehold.control.teams", "Teams", "Teams: groups of members."),
     "token": ("freehold.control.tokens", "Tokens", "API tokens of administrators."),
 }

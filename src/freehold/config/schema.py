@@ -108,6 +108,18 @@ class SecretsConfig(Strict):
     refresh: Annotated[float, Meta(ge=1, le=86_400)] = 300.0  # seconds after which secrets from Vault are read again
 
 
+class AdminConfig(Strict):
+    """What administrators of workspaces may do."""
+
+    private_networks: bool = False  # providers at addresses of this machine and its networks; else the public internet only
+
+
+class AuditConfig(Strict):
+    """Where the audit log goes beside the database."""
+
+    syslog: str | None = None  # udp://HOST:PORT or tcp://HOST:PORT of a syslog server (RFC 5424)
+
+
 class ServerConfig(Strict):
     """How clients are served. Times in seconds. Changes count from the next start."""
 
@@ -130,4 +142,6 @@ class Config(Strict):
     routes: dict[str, RouteConfig] = field(default_factory=dict)  # by the model name that clients ask for
     keys: list[KeyConfig] = field(default_factory=list)  # beside those made by `freehold key create`
     server: ServerConfig = field(default_factory=ServerConfig)  # how clients are served
+    admin: AdminConfig = field(default_factory=AdminConfig)  # the admin API
+    audit: AuditConfig = field(default_factory=AuditConfig)  # the record of administrative acts
     secrets: SecretsConfig = field(default_factory=SecretsConfig)  # those that are kept elsewhere

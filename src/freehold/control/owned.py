@@ -14,7 +14,7 @@ from freehold.config.schema import Config
 
 WORKSPACE = "default"
 SOURCE = "file"
-_HIDDEN = frozenset(("api_key", "key", "headers", "credential"))
+_HIDDEN = frozenset(("api_key", "key", "headers", "query", "credential"))
 
 
 def file_id(name: str) -> str:
@@ -29,6 +29,14 @@ class FileOwned:
         self._load = load
         self._seen: tuple[int, int, int] | None = None
         self._config = Config()
+
+    @property
+    def name(self) -> str:
+        return "freehold.yaml" if self._file is None else str(self._file)
+
+    @staticmethod
+    def is_of(workspace: str) -> bool:
+        return workspace == WORKSPACE
 
     def config(self) -> Config:
         if self._file is None:
