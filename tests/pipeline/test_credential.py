@@ -11,7 +11,7 @@ import pytest
 from msgspec import json
 
 from freehold.config.schema import CredentialConfig, ProviderConfig
-from freehold.pipeline.compile import compile_snapshot
+from freehold.pipeline.objects import compile_snapshot
 from freehold.upstream.catalogue import PROVIDERS
 from freehold.upstream.credentials import Credentials, azure
 from freehold.upstream.credentials.sigv4 import AwsKeys, Signer
@@ -93,5 +93,5 @@ def test_a_fixed_key_has_no_credential_in_its_way() -> None:
     from freehold.config.schema import Config
 
     given = {"azure": ProviderConfig(resource="r", api_key="k"), "openai": ProviderConfig(api_key="k")}
-    snapshot = compile_snapshot(Config(providers=given), PROVIDERS, [])
-    assert all(side.credential is None for p in snapshot.providers.values() for side in p.sides.values())
+    snapshot = compile_snapshot(Config(providers=given), PROVIDERS)
+    assert all(side.credential is None for p in snapshot.space.providers.values() for side in p.sides.values())
