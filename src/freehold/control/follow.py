@@ -45,6 +45,7 @@ class Follower:
         self._engine: Engine | None = None  # None: not known to be usable
         self._listener: Listener | None = None
         self._seen: changes.Change | None = None  # the last one in the file; None: the file is to be written
+        self._began = False
         self._prune_at = 0.0
         self._said = ""
         self._delay_s = POLL_S
@@ -106,11 +107,12 @@ class Follower:
                     if found:
                         self._append(writer, changes.changed(connection, found), found[-1])
                     return
-            self._seen = None
+            again, self._seen = self._seen is not None or self._began, None
             newest = changes.last(connection)
             count = writer.replace(changes.everything(connection), newest.revision, time.time_ns() // 1_000_000)
-            self._seen = newest
-        log.event("info", "objects_written", objects=count, revision=newest.revision, bytes=writer.base_bytes)
+            self._seen, self._began = newest, True
+        if again:
+            log.event("info", "objects_written", objects=count, revision=newest.revision, bytes=writer.base_bytes)
 
     def _append(self, writer: FeedWriter, lines: Iterator[feed.Object], newest: changes.Change) -> None:
         seen, self._seen = self._seen, None  # a line half written is followed by a whole new file
@@ -157,11 +159,14 @@ class Follower:
 
 
 def write_once(data: Path, engine: Engine) -> bool:
-    """What a command does where no control plane runs. Whether it did: if one runs, that one will. Raises StoreError, OSError."""
+    """What a command does where no control plane runs: bring the file up to date, if it is not. Whether it is: if a control plane
+    runs, that one will see to it. Raises SQLAlchemyError, OSError.
+    """
     try:
         with feed.locked(data, wait=False) as writer, reading(engine) as connection:
             newest = changes.last(connection)
-            writer.replace(changes.everything(connection), newest.revision, time.time_ns() // 1_000_000)
+            if feed.revision(data) != newest.revision:
+                writer.replace(changes.everything(connection), newest.revision, time.time_ns() // 1_000_000)
     except BlockingIOError:
         return False
     return True

@@ -13,6 +13,10 @@ from freehold.store.address import StoreError
 from freehold.store.tenants import keys
 
 
+class KeyFileError(StoreError):
+    """There is a file of that name, and it is none."""
+
+
 class _Record(Struct, kw_only=True):
     id: str
     name: str
@@ -34,7 +38,7 @@ def path(data: Path) -> Path:
 
 
 def take_over(plane: Plane) -> int:
-    """How many keys. Safe to be killed in: it goes on from there. Raises StoreError for a file that is none, OSError."""
+    """How many keys. Safe to be killed in: it goes on from there. Raises KeyFileError, StoreError, OSError."""
     file = path(plane.data)
     try:
         records = _records(file)
@@ -62,7 +66,7 @@ def _records(file: Path) -> list[_Record]:
     except (DecodeError, ValidationError, ValueError):
         pass
     # Not what is in it: a digest is no secret, but it is nobody's business either.
-    raise StoreError(f"{file} is not a key file; restore it, or move it away to go on without the keys that were in it")
+    raise KeyFileError(f"{file} is not a key file; restore it, or move it away to go on without the keys that were in it")
 
 
 def _row(record: _Record, workspace: str) -> dict[str, object]:

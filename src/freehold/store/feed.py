@@ -24,6 +24,7 @@ FILE = "feed.jsonl"
 SLICE_BYTES = 64 * 1024  # read and applied at once: about 2 ms
 _LONGEST_LINE_BYTES = 16 * 1024 * 1024
 _BUFFER_BYTES = 256 * 1024
+_MARK_BYTES = 200  # the longest that a Mark can be, and more
 _KEY_START = b'{"type":"key"'
 
 
@@ -309,3 +310,15 @@ def usable_keys(data: Path) -> int | None:
     except (OSError, DecodeError, ValidationError):
         return None
     return len(usable)
+
+
+def revision(data: Path) -> int | None:
+    """Up to which change the file has everything; None without a file, or where it ends in the middle of something."""
+    try:
+        with path(data).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _MARK_BYTES))
+            last = file.read().rpartition(b"\n{")
+        return json.decode(b"{" + last[2], type=Mark).revision
+    except (OSError, DecodeError, ValidationError):
+        return None
