@@ -34,10 +34,8 @@ NICENESS = 10
 
 def run(link: int, data: Path, config: Path | None, admin_fd: int | None, environ: Mapping[str, str] = os.environ) -> None:
     """Until `link`, a socket to whoever started us, ends. `admin_fd` listens; None: no admin API."""
-    starter = socket.socket(fileno=link)
-    threading.Thread(target=end_with, args=(starter,), daemon=True).start()
     listener = socket.socket(fileno=admin_fd) if admin_fd is not None else None
-    asyncio.run(_Process(data, database(data, environ), config, environ).run(listener))
+    asyncio.run(_Process(data, database(data, environ), config, environ).run(socket.socket(fileno=link), listener))
 
 
 class _Process:
@@ -48,12 +46,14 @@ class _Process:
         self._follower = Follower(data, address, _replaced)
         self._stopping = threading.Event()
 
-    async def run(self, listener: socket.socket | None) -> None:
+    async def run(self, starter: socket.socket, listener: socket.socket | None) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         # Ctrl-C goes to all processes; the workers still have calls to finish.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Only now: it ends us by a signal, and what the workers wrote last is still to be shipped.
+        threading.Thread(target=end_with, args=(starter,), daemon=True).start()
         threads = [threading.Thread(target=run, daemon=True) for run in (self._follow, self._work)]
         for thread in threads:
             thread.start()

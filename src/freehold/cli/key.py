@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from freehold.cli.objects import DATA, Data, Json, Workspace, encoded, noun_app, shown, wrong
 from freehold.cli.plane import opened
-from freehold.cli.settings import Failed
+from freehold.cli.settings import Failed, existing
 from freehold.cli.table import table
 from freehold.control.actor import Actor
 from freehold.control.actor import command as actor
@@ -69,7 +69,7 @@ def listing(
     disabled: Annotated[bool, typer.Option("--all/--in-use", help="Those that are switched off too.")] = True,
 ) -> None:
     """List keys. Those written in freehold.yaml have ids that begin with "file:"."""
-    with opened(data) as plane:
+    with opened(existing(data)) as plane:
         found = _all(plane, actor(workspace))
     found = [key for key in found if disabled or not key.disabled]
     if json:
@@ -82,7 +82,7 @@ def listing(
 
 def disable(id: Wanted, data: Data = DATA, workspace: Workspace = "default", json: Json = False) -> None:
     """Switch a key off. A running gateway refuses it within a second."""
-    with opened(data) as plane:
+    with opened(existing(data)) as plane:
         who = actor(workspace)
         key = KEYS.change(plane, who, _id(plane, who, id), EditKey(disabled=True))
     if json:
@@ -99,7 +99,7 @@ def rotate(
     json: Json = False,
 ) -> None:
     """Give a key a new secret and show it, this once."""
-    with opened(data) as plane:
+    with opened(existing(data)) as plane:
         who = actor(workspace)
         try:
             given = Rotation(grace_s=int(_span("--grace", grace).total_seconds()) if grace else 0)

@@ -191,8 +191,8 @@ class Listener:
         """Raises StoreError."""
         try:
             pooled = engine.raw_connection()
-            pooled.detach()  # it is ours to close
             self._connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
+            pooled.detach()  # it is ours to close
             self._connection.rollback()
             self._connection.autocommit = True
             self._connection.execute(f"LISTEN {CHANNEL}")
