@@ -19,7 +19,6 @@ from freehold.store.spool import read_lines
 from tests.cli.test_commands import run
 from tests.running import SRC, Up, eventually, gone, started
 
-
 KEY = "fh_of_the_file_0123456789"
 
 

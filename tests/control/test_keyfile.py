@@ -11,7 +11,14 @@ from freehold.control.keys import Keys
 from freehold.control.plane import Plane
 
 ROOT = command()
-RECORD = {"id": "key_0123456789ab", "name": "old", "digest": "ab" * 32, "prefix": "fh_abc", "last4": "wxyz", "created": 1_790_000_000}
+RECORD = {
+    "id": "key_0123456789ab",
+    "name": "old",
+    "digest": "ab" * 32,
+    "prefix": "fh_abc",
+    "last4": "wxyz",
+    "created": 1_790_000_000,
+}
 
 
 def write(folder: Path, *records: dict[str, object], version: int = 1) -> None:

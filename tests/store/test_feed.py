@@ -167,7 +167,9 @@ def test_a_file_that_vanishes_changes_nothing(tmp_path: Path, content: bytes) ->
 def test_a_line_of_another_version_is_counted_and_left_out(tmp_path: Path) -> None:
     file = feed.path(tmp_path)
     file.parent.mkdir()
-    file.write_bytes(b'{"type":"head","version":1,"made_ms":1}\n{"type":"moon"}\nnonsense\n{"type":"mark","revision":1,"new":2}\n')
+    file.write_bytes(
+        b'{"type":"head","version":1,"made_ms":1}\n{"type":"moon"}\nnonsense\n{"type":"mark","revision":1,"new":2}\n'
+    )
     reader = FeedReader(tmp_path)
     part = reader.read()
     assert part is not None and part.lines == [Head(1, 1), Mark(1)] and part.unreadable == 2

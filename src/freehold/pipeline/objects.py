@@ -272,7 +272,7 @@ class Objects:
         held.space.take(parts.routes, parts.providers)
         for one in parts.refused:
             if one not in held.told:
-                words = {"workspace": held.space.workspace, "kind": one.kind, "name": one.name}
+                words = {"workspace": held.space.workspace, "kind": one.kind, "object": one.name}
                 log.event("error", "object_not_served", problem=one.problem, **words)
         held.told = parts.refused
         if self._credentials is not None:

@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 from freehold.config.discover import effective
 from freehold.config.problem import Path, dotted
 from freehold.config.rules import Names, broken_rules
-from freehold.config.schema import Config, ProviderConfig, RouteConfig
+from freehold.config.schema import Config, ProviderConfig, RouteConfig, TargetConfig
 from freehold.pipeline.compile import compile_provider, compile_providers, compile_routes
 from freehold.pipeline.runtime import Provider, Route
 from freehold.store.feed import ProviderLine, RouteLine
@@ -27,6 +27,8 @@ from freehold.upstream.credentials import Credentials
 DEFAULT = "default"
 UNOPENED = "its credential can't be opened"
 _OF_THIS_MACHINE = ("credential", "ca_file")
+
+_NO_TARGET = TargetConfig(provider="", model="")
 
 C = TypeVar("C", ProviderConfig, RouteConfig)
 
@@ -95,13 +97,13 @@ def _made_parts(bounds: _Bounds, there: Mapping[str, Provider], made: Made) -> P
             del providers[name]
             refused.append(Refusal("provider", name, f"only workspace {DEFAULT} may use this machine's files and credentials"))
     merged = structs.replace(own, providers={**providers, **own.providers}, routes={**routes, **own.routes}, keys=[])
-    for kind, name, problem in _broken(structs.replace(merged, providers=providers, routes=routes), merged, bounds):
-        (providers if kind == "provider" else routes).pop(name, None)
-        refused.append(Refusal(kind, name, problem))
+    given = structs.replace(merged, providers=providers, routes=routes)
+    for path, message, hint in list(broken_rules(given, Names(merged, bounds.rows), bounds.env)):
+        _leave_out(path, message, hint, providers, routes, refused)
     # What only a route names is taken from the catalogue, where the environment's keys may be used at all.
-    named = {target.provider for route in routes.values() for target in route.targets} if bounds.shared else set[str]()
-    given = Config(discover=False, providers=providers, routes=routes if bounds.shared else {})
-    full = effective(given, bounds.env, bounds.rows).config.providers
+    asked = Config(discover=False, providers=providers, routes=routes if bounds.shared else {})
+    named = {target.provider for route in asked.routes.values() for target in route.targets if target.provider}
+    full = effective(asked, bounds.env, bounds.rows).config.providers
     wanted = {n: one for n, one in full.items() if n not in there and (n in providers or n in named)}
     compiled = dict(_compiled(wanted, bounds, refused))
     return Parts(_routes(routes, {**there, **compiled}, refused), compiled, refused)
@@ -137,18 +139,25 @@ def _parsed(
     return found
 
 
-def _broken(given: Config, merged: Config, bounds: _Bounds) -> list[tuple[str, str, str]]:
-    """The first mistake of each provider and route: kind, name, what it is."""
-    return list(_first(broken_rules(given, Names(merged, bounds.rows), bounds.env)))
-
-
-def _first(found: Iterable[tuple[Path, str, str]]) -> Iterator[tuple[str, str, str]]:
-    told: set[tuple[str, str]] = set()
-    for path, message, hint in found:
-        if path[0] not in ("providers", "routes") or (str(path[0]), str(path[1])) in told:
-            continue
-        told.add((str(path[0]), str(path[1])))
-        yield str(path[0])[:-1], str(path[1]), f"{dotted(path)}: {message}" + (f" ({hint})" if hint else "")
+def _leave_out(
+    path: Path,
+    message: str,
+    hint: str,
+    providers: dict[str, ProviderConfig],
+    routes: dict[str, RouteConfig],
+    refused: list[Refusal],
+) -> None:
+    """A provider or route with a mistake. A target whose provider can't be called is left out alone: its route has others."""
+    kind, name = str(path[0])[:-1], str(path[1]) if len(path) > 1 else ""
+    there: dict[str, ProviderConfig] | dict[str, RouteConfig] = providers if kind == "provider" else routes
+    if path[0] not in ("providers", "routes") or name not in there:
+        return
+    refused.append(Refusal(kind, name, f"{dotted(path)}: {message}" + (f" ({hint})" if hint else "")))
+    if kind == "route" and len(path) == 5 and path[4] == "provider":
+        at, route = int(path[3]), routes[name]
+        routes[name] = structs.replace(route, targets=[*route.targets[:at], _NO_TARGET, *route.targets[at + 1 :]])
+    else:
+        del there[name]
 
 
 def _compiled(given: Mapping[str, ProviderConfig], bounds: _Bounds, refused: list[Refusal]) -> Iterator[tuple[str, Provider]]:
@@ -167,7 +176,7 @@ def _routes(given: Mapping[str, RouteConfig], providers: Mapping[str, Provider],
     found: dict[str, RouteConfig] = {}
     for name, route in given.items():
         targets = [target for target in route.targets if target.provider in providers]
-        lost = ", ".join(f"{t.provider}/{t.model}" for t in route.targets if t.provider not in providers)
+        lost = ", ".join(f"{t.provider}/{t.model}" for t in route.targets if t.provider and t.provider not in providers)
         if lost:
             refused.append(Refusal("route", name, f"targets without a usable provider are left out: {lost}"))
         if targets:
