@@ -40,8 +40,8 @@ class _Embedded(Server):
 
     def _init_shared_socket(self) -> None:
         self._ssp = None
-        # What it hands to a worker process of its own: the descriptor, whether it is a Unix socket's, and the backlog.
-        self._shd = SocketHolder(self._listener.fileno(), False, _BACKLOG)  # type: ignore[assignment, call-arg]
+        # What it hands to a worker process of its own: a descriptor, which it closes, whether it is a Unix socket's, the backlog.
+        self._shd = SocketHolder(self._listener.dup().detach(), False, _BACKLOG)  # type: ignore[assignment, call-arg]
 
 
 async def serve(app: App, listener: socket.socket, stop: asyncio.Event, tls: tuple[Path, Path] | None = None) -> None:
