@@ -69,7 +69,7 @@ async def test_a_start_without_vault_is_a_clear_failure(freehold: Freehold) -> N
     await freehold.upstream(api_key="vault:secret/upstream#key")
     freehold.write()
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), "VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "t"}
-    command = [sys.executable, "-m", "freehold", "up", "--port", "0"]
+    command = [sys.executable, "-m", "freehold", "up", "--port", "0", "--admin-port", "0"]
     done = subprocess.run(command, cwd=freehold.folder, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "providers.lab.api_key: Vault at http://127.0.0.1:1 does not answer (check VAULT_ADDR" in done.stderr

@@ -25,8 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-key_app = typer.Typer(help="Keys that applications call with.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(key_app, name="key")
 db_app = typer.Typer(help="The database that holds the record of calls.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db_app, name="db")
 
@@ -58,11 +56,17 @@ def up(
     workers: Annotated[
         int, typer.Option(min=1, max=256, metavar="N", help="Worker processes; at most one a core is of use.")
     ] = 1,
+    admin_host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address of the admin API.")] = "127.0.0.1",
+    admin_port: Annotated[
+        int, typer.Option(min=-1, max=65535, metavar="PORT", help="Port of the admin API; 0 for any free one, -1 for none.")
+    ] = 8081,
+    no_admin: Annotated[bool, typer.Option("--no-admin", help="Serve no admin API.")] = False,
 ) -> None:
-    """Start the gateway and serve until SIGTERM or Ctrl-C."""
+    """Start the gateway and the admin API, and serve until SIGTERM or Ctrl-C."""
     from freehold.cli.up import Start, start
 
-    start(Start(config=config, host=host, port=port, data=data, workers=workers))
+    where = None if no_admin or admin_port < 0 else (admin_host, admin_port)
+    start(Start(config=config, host=host, port=port, data=data, workers=workers, admin=where))
 
 
 @app.command(hidden=True)
@@ -83,11 +87,25 @@ def worker(
 def control(
     link: Annotated[int, typer.Option(help="Socket to whoever started it, inherited.")],
     data: DataFlag = DATA,
+    config: ConfigFlag = None,
+    admin_fd: Annotated[int | None, typer.Option(help="Socket that listens for the admin API, inherited.")] = None,
 ) -> None:
     """The control plane's process, which `up` starts."""
-    from freehold.cli.companion import run_control
+    from freehold.cli.control import run
 
-    run_control(link, data)
+    run(link, data, config, admin_fd)
+
+
+@app.command(hidden=True)
+def prepare(
+    data: DataFlag = DATA,
+    config: ConfigFlag = None,
+    first_key: Annotated[bool, typer.Option("--first-key", help="Make a key where none can be used.")] = False,
+) -> None:
+    """What `up` asks for at a first start, as JSON."""
+    from freehold.cli.prepare import run
+
+    print(run(data, config, first=first_key))
 
 
 @app.command()
@@ -134,29 +152,6 @@ def version() -> None:
     print(f"freehold {__version__} ({build.description()})")
 
 
-@key_app.command("create")
-def key_create(
-    name: Annotated[str, typer.Option(metavar="NAME", help="What the key is for; unique among keys in use.")],
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="PATTERN", help="A route, provider/model or pattern; repeat for more.")
-    ] = None,
-    data: DataFlag = DATA,
-    json: JsonFlag = False,
-) -> None:
-    """Make a key and show it, this once. A running gateway takes it within a second."""
-    from freehold.cli import key
-
-    print(key.create(data, name, model or ["*"], as_json=json))
-
-
-@key_app.command("list")
-def key_list(data: DataFlag = DATA, json: JsonFlag = False) -> None:
-    """List the keys made by command. Those written in freehold.yaml are not shown: see the file."""
-    from freehold.cli import key
-
-    print(key.listing(data, as_json=json))
-
-
 @db_app.command("upgrade")
 def db_upgrade(data: DataFlag = DATA) -> None:
     """Bring the database's schema up to date; make it where there is none. FREEHOLD_DATABASE_URL says where it is."""
@@ -173,17 +168,6 @@ def db_check(data: DataFlag = DATA) -> None:
     print(db.check(data))
 
 
-@key_app.command("disable")
-def key_disable(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id or name.")],
-    data: DataFlag = DATA,
-) -> None:
-    """Switch a key off for good. A running gateway refuses it within a second."""
-    from freehold.cli import key
-
-    print(key.disable(data, key_id))
-
-
 def main() -> NoReturn:
     try:
         app(prog_name="freehold")  # also when run as python -m freehold
@@ -195,13 +179,12 @@ def main() -> NoReturn:
         from freehold.config.problem import ConfigError
         from freehold.control.refusal import Refused
         from freehold.store.address import StoreError
-        from freehold.store.keys import KeyStoreError
 
         if isinstance(error, ConfigError):
             fail(error.lines(), 2)
         if isinstance(error, OSError):
             fail([": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None)])
-        if isinstance(error, Failed | KeyStoreError | StoreError | Refused):
+        if isinstance(error, Failed | StoreError | Refused):
             fail([str(error)])
         raise
     sys.exit(0)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from freehold.config.address import GAPS, gaps, is_plain, plain
 from freehold.config.problem import Path, nearest, shown
 from freehold.config.schema import Config, CredentialConfig, ProviderConfig, RouteConfig
+from freehold.policy.address import networks
 from freehold.wire.registry import SPOKEN
 
 MIN_KEY_CHARS = 16
@@ -76,6 +77,11 @@ def broken_rules(config: Config, names: Names, env: Mapping[str, str]) -> Iterat
     if config.audit.syslog is not None:
         yield from _syslog(("audit", "syslog"), config.audit.syslog)
     server = config.server
+    for i, text in enumerate(server.trusted_proxies):
+        try:
+            networks([text])
+        except ValueError:
+            yield ("server", "trusted_proxies", i), f'"{shown(text)}" is no network', "such as 10.0.0.0/8 or 192.168.1.7"
     for field in ("tls_cert", "tls_key"):
         file = getattr(server, field)
         if file is not None:

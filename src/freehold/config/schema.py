@@ -130,6 +130,7 @@ class ServerConfig(Strict):
     idle_timeout: Seconds = 75.0  # a kept-alive connection without a request
     send_timeout: Seconds = 300.0  # a client that takes no byte of its reply
     drain_timeout: Seconds = 30.0  # for calls under way when the gateway is told to stop
+    trusted_proxies: list[str] = field(default_factory=list)  # networks whose X-Forwarded-For is believed, such as 10.0.0.0/8
     tls_cert: str | None = None  # PEM file with the certificate chain; with `tls_key`, serves https
     tls_key: str | None = None  # PEM file with its private key
 

@@ -1,12 +1,10 @@
-"""The jobs of the control plane, in a process of their own: keep the database's schema, and ship the spool into it.
+"""The jobs of the control plane: keep the database's schema, and ship the spool into it.
 
 Nothing here is urgent: workers serve without it, and it gives way to them. Whatever fails is tried again.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from pathlib import Path
 
@@ -20,16 +18,6 @@ from freehold.store.ship import ship
 
 EVERY_S = 2.0
 MAX_DELAY_S = 30.0
-NICENESS = 10
-
-
-def run(data: Path, address: Address) -> None:
-    """Until SIGTERM, and then once more: what the workers wrote last."""
-    os.nice(NICENESS)
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the workers still have calls to finish
-    Jobs(data, address).run(stopping)
 
 
 class Jobs:
@@ -41,6 +29,7 @@ class Jobs:
         self._delay_s = EVERY_S
 
     def run(self, stopping: threading.Event) -> None:
+        """In a thread of its own until `stopping`, and then once more: what the workers wrote last."""
         while not stopping.is_set():
             self.once()
             stopping.wait(self._delay_s)

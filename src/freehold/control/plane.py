@@ -26,12 +26,11 @@ from freehold.control.actor import Actor
 from freehold.control.owned import FileOwned
 from freehold.control.refusal import Conflict, Missing
 from freehold.store.address import Address
+from freehold.store.changes import CHANNEL
 from freehold.store.engine import explained, is_postgresql, reading, writing
 from freehold.store.schema import workspaces
 from freehold.store.sealing import MasterKey, SealError, WorkspaceKey
 from freehold.store.tenants import changes
-
-CHANNEL = "freehold_changes"  # PostgreSQL's NOTIFY: a revision was committed
 
 
 class Change:
