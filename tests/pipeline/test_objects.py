@@ -13,8 +13,9 @@ from freehold.config.schema import Config, KeyConfig, ProviderConfig, ServerConf
 from freehold.pipeline.admit import principal_of
 from freehold.pipeline.objects import Objects
 from freehold.pipeline.runtime import Principal, Snapshot
+from freehold.store.credential import Secret, seal
 from freehold.store.feed import CredentialLine, Gone, KeyLine, Line, Mark, ProviderLine, RouteLine, WorkspaceLine
-from freehold.store.sealing import MasterKey, Place
+from freehold.store.sealing import MasterKey
 from freehold.upstream.catalogue import PROVIDERS
 
 NOW_MS = int(time.time() * 1000)
@@ -60,7 +61,7 @@ def route(name: str, *targets: str, workspace: str = "default") -> RouteLine:
 def sealed(workspace: str, provider: str, secret: str, number: int = 1, data_key: bytes = b"") -> tuple[Line, Line]:
     wrapped = data_key or MASTER.new_workspace_key(workspace)
     id = f"credential_{workspace}_{number}"
-    value = MASTER.unwrap(wrapped, workspace).seal(secret.encode(), Place("credentials", "secret", id))
+    value = seal(MASTER.unwrap(wrapped, workspace), id, Secret(secret))
     return WorkspaceLine(id=workspace, data_key=wrapped), CredentialLine(
         workspace=workspace, id=id, provider=provider, secret=value
     )

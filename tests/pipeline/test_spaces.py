@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from freehold.config.discover import effective
-from freehold.config.schema import Config, ProviderConfig, RouteConfig, TargetConfig
+from freehold.config.schema import AdminConfig, Config, ProviderConfig, RouteConfig, TargetConfig
 from freehold.pipeline.runtime import Provider
 from freehold.pipeline.spaces import UNOPENED, Made, Parts, other_parts, own_parts
 from freehold.store.feed import ProviderLine, RouteLine
@@ -162,12 +163,15 @@ def test_known_providers_with_keys_in_the_environment_are_its_own() -> None:
 # --- and by HTTP ---
 
 
-async def serve(gateway: RunningGateway, workspace: str, text: str) -> ScriptedUpstream:
+async def serve(gateway: RunningGateway, workspace: str, text: str, *, private: bool = True) -> ScriptedUpstream:
     """A provider "lab" and a route "fast" of a workspace, whose key is its name."""
     upstream = ScriptedUpstream()
     await upstream.start()
     upstream.acts(*[reply(text)] * 9)
     gateway.upstreams[workspace] = upstream
+    if private:
+        gateway.config = structs.replace(gateway.config, admin=AdminConfig(private_networks=True))
+        gateway.objects.use(gateway.config)
     lines = (lab(workspace, base_url=f"{upstream.url}/v1"), route("fast", "lab/m", workspace=workspace))
     gateway.objects.apply([*lines, key(f"key-of-{workspace}", workspace)])
     while gateway.objects.compile_next():
@@ -188,6 +192,17 @@ async def test_two_workspaces_with_the_same_names_reach_their_own(gateway: Runni
             got = await ask(gateway, workspace, model)
             assert got.json["choices"][0]["message"]["content"] == f"I am {workspace}"
     assert [line.workspace for line in gateway.ledger] == ["one", "one", "two", "two", "one", "one"]
+
+
+async def test_a_providers_address_inside_is_called_only_where_that_is_allowed(gateway: RunningGateway) -> None:
+    upstream = await serve(gateway, "one", "I am inside", private=False)
+    got = await ask(gateway, "one", "fast")
+    assert got.status == 502 and "public internet" in got.json["error"]["message"] and not upstream.seen
+    gateway.config = structs.replace(gateway.config, admin=AdminConfig(private_networks=True))
+    gateway.objects.use(gateway.config)
+    while gateway.objects.compile_next():
+        pass
+    assert (await ask(gateway, "one", "fast")).status == 200
 
 
 async def test_nothing_of_another_workspace_can_be_asked_for_or_seen(gateway: RunningGateway) -> None:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, FastAPI, Request
 
 from freehold import __version__
 from freehold.admin import audit, document, keys, models, problems
-from freehold.admin.guard import Guard
 from freehold.admin.objects import router
 from freehold.control.actor import Actor
 from freehold.control.apps import Apps
@@ -34,7 +33,6 @@ def make_app(plane: Plane, who: Who) -> FastAPI:
     app.state.who = who
     problems.install(app)
     document.install(app)
-    app.add_middleware(Guard)
     api = APIRouter(prefix="/api/v1")
     api.include_router(router(Teams()))
     api.include_router(router(Apps()))

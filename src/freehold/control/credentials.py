@@ -20,6 +20,7 @@ from freehold.control.plane import Change
 from freehold.control.refusal import Forbidden, Invalid
 from freehold.store.credential import Secret, seal
 from freehold.store.tenants import credentials, providers
+from freehold.upstream.catalogue import PROVIDERS
 
 _SHOWN_FROM = 16  # characters: of shorter secrets the last four would tell too much
 
@@ -81,11 +82,17 @@ class Credentials(Noun[Credential]):
         return super().write(change, "replace" if "secret" in columns else action, before, columns)
 
     def _known(self, change: Change, wanted: str) -> None:
+        """Raises Invalid, unless it is one of the workspace, of the file or of the catalogue."""
         mine = (providers.c.workspace == change.workspace, providers.c.name == wanted)
-        if change.connection.scalar(select(providers.c.id).where(*mine)) is None:
-            owned = change.plane.owned.is_of(change.workspace) and wanted in change.plane.owned.config().providers
-            hint = f"its secret is given in {change.plane.owned.name}" if owned else "make it first, with POST /api/v1/providers"
-            raise Invalid("provider", f"There is no provider {wanted!r} among this workspace's own: {hint}.")
+        owned = change.plane.owned.config().providers if change.plane.owned.is_of(change.workspace) else {}
+        if (
+            wanted not in PROVIDERS
+            and wanted not in owned
+            and change.connection.scalar(select(providers.c.id).where(*mine)) is None
+        ):
+            raise Invalid(
+                "provider", f"There is no provider {wanted!r} in this workspace: make it first, with POST /api/v1/providers."
+            )
 
 
 def _sealed(change: Change, credential_id: str, text: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Entries of freehold.yaml as an API takes them: the same form, the same rules, every mistake with its path below `config`.
 
 What the file may do and a request may not: hold secrets (they are credentials, control/credentials.py), read the environment or
-files of the server, and, unless an operator asks, use what the server itself is entitled to: its clouds' identities and the
-addresses of its own network.
+files of the server, name addresses that are not the public internet's (unless freehold.yaml allows it), and, unless an operator
+asks, use the server's own identity at clouds.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _PLACEHOLDER = "x" * 16
 
 
 class Rights(NamedTuple):
-    """`server`: may use what the server is entitled to. `private`: may name addresses of private networks."""
+    """`server`: may use the server's own identity and files. `private`: may name addresses of private networks."""
 
     server: bool
     private: bool
@@ -78,7 +78,7 @@ def provider(name: str, given: Mapping[str, Any], rights: Rights) -> ProviderCon
     if not rights.private:
         for dialect, side in made.items():
             if side.origin != SANDBOX and (reason := objection(str(side.origin))):
-                raise Invalid(*_where(dialect, given, f"{reason}: a provider of a workspace is on the public internet"))
+                raise Invalid(*_where(dialect, given, f"{reason}: only with admin.private_networks in freehold.yaml"))
     return structs.replace(shaped, api_key=None)
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from typing import Any, Literal
 
-from msgspec import structs, to_builtins
+from msgspec import to_builtins
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection, select
 
 from freehold.config.discover import effective
-from freehold.config.schema import Config, ProviderConfig, RouteConfig
 from freehold.control.actor import Actor
 from freehold.control.plane import Plane
-from freehold.control.providers import of_workspace as providers_of
-from freehold.control.routes import of_workspace as routes_of
 from freehold.pipeline import cards
 from freehold.pipeline.cards import Card
-from freehold.pipeline.compile import compile_snapshot
+from freehold.pipeline.spaces import Made, other_parts, own_parts
+from freehold.store.feed import ProviderLine, RouteLine
+from freehold.store.tenants import credentials, providers, routes
 from freehold.upstream.catalogue import PROVIDERS
 
 
@@ -32,25 +31,33 @@ class ModelView(BaseModel):
 
 
 def listed(plane: Plane, actor: Actor, text: str = "") -> list[ModelView]:
-    """Those whose name holds `text`, routes first. Raises Forbidden."""
+    """Those whose name holds `text`, routes first: as the gateway itself would make them out. Raises Forbidden."""
     with plane.reading(actor, "route:read") as connection:
-        providers = providers_of(plane, connection, actor.workspace)
-        routes = routes_of(plane, connection, actor.workspace)
-    snapshot = compile_snapshot(_config(plane, actor.workspace, providers, routes), PROVIDERS, [])
+        made = _made(connection, actor.workspace)
+    config = plane.owned.config()
+    if plane.owned.is_of(actor.workspace):
+        parts = own_parts(effective(config, os.environ, PROVIDERS).config, made, PROVIDERS, None)
+    else:
+        parts = other_parts(made, PROVIDERS, private=config.admin.private_networks)
     now_s = time.time()
-    found = [_view("route", cards.route_card(route, now_s)) for name, route in snapshot.routes.items() if text in name]
-    for provider in snapshot.providers.values():
+    found = [_view("route", cards.route_card(route, now_s)) for name, route in parts.routes.items() if text in name]
+    for provider in parts.providers.values():
         found += [_view("model", card) for card in cards.provider_cards(provider, now_s) if text in card.id]
     return found
 
 
-def _config(plane: Plane, workspace: str, providers: Mapping[str, ProviderConfig], routes: Mapping[str, RouteConfig]) -> Config:
-    """What is found by the environment belongs to the workspace that the file belongs to."""
-    if plane.owned.is_of(workspace):
-        config = structs.replace(plane.owned.config(), providers=dict(providers), routes=dict(routes))
-        return effective(config, os.environ, PROVIDERS).config
-    on = {name: provider for name, provider in providers.items() if provider.enabled}
-    return effective(Config(discover=False, providers=on, routes=dict(routes)), {}, PROVIDERS).config
+def _made(connection: Connection, workspace: str) -> Made:
+    """In place of each secret stands one that opens nothing."""
+    rows = [
+        list(connection.execute(select(table).where(table.c.workspace == workspace).order_by(table.c.id)))
+        for table in (providers, routes)
+    ]
+    query = select(credentials.c.provider).where(credentials.c.workspace == workspace, credentials.c.disabled.is_(False))
+    return Made(
+        [ProviderLine(workspace=workspace, id=row.id, name=row.name, config=row.config) for row in rows[0]],
+        [RouteLine(workspace=workspace, id=row.id, name=row.name, config=row.config) for row in rows[1]],
+        dict.fromkeys(connection.scalars(query), "not-shown"),
+    )
 
 
 def _view(kind: Literal["route", "model"], card: Card) -> ModelView:

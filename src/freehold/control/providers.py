@@ -16,6 +16,7 @@ from freehold.control.noun import Noun, Row
 from freehold.control.plane import Change, Plane
 from freehold.control.refusal import Conflict
 from freehold.store.tenants import credentials, providers, routes
+from freehold.upstream.catalogue import PROVIDERS
 
 _CONFIG = Field(
     description="As under `providers` in freehold.yaml, without secrets: those are credentials. `{}` for a provider that "
@@ -49,8 +50,7 @@ class Providers(Noun[Provider]):
         now = {**(before or {}), **values}
         name: str = now["name"]
         if before is None or "config" in values or name != before["name"]:
-            operator = change.actor.operator
-            private = operator or change.plane.owned.config().admin.private_networks
+            operator, private = change.actor.operator, change.plane.owned.config().admin.private_networks
             config = entries.provider(name, now["config"], entries.Rights(operator, private))
             if before is not None and (name != before["name"] or not config.enabled):
                 self._unused(change, before, "renamed or switched off")
@@ -80,7 +80,11 @@ def _targets(config: Mapping[str, Any]) -> set[str]:
 
 
 def of_workspace(plane: Plane, connection: Connection, workspace: str) -> dict[str, ProviderConfig]:
-    """Those of the database, and where the file owns others, these too."""
+    """Those of the database, and where the file owns others, these too. For names to refer to: without secrets."""
     query = select(providers.c.name, providers.c.config).where(providers.c.workspace == workspace)
     found = {row.name: convert(row.config, ProviderConfig) for row in connection.execute(query)}
+    # One that Freehold knows needs nothing but a credential to be there.
+    for name in connection.scalars(select(credentials.c.provider).where(credentials.c.workspace == workspace)):
+        if name in PROVIDERS:
+            found.setdefault(name, ProviderConfig())
     return {**found, **(plane.owned.config().providers if plane.owned.is_of(workspace) else {})}

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any
 
-from msgspec import convert
 from pydantic import Field
-from sqlalchemy import Connection, select
 
-from freehold.config.schema import RouteConfig
 from freehold.control import entries
 from freehold.control.model import Document, EditObject, NewObject, View
 from freehold.control.noun import Noun, Row
-from freehold.control.plane import Change, Plane
+from freehold.control.plane import Change
 from freehold.control.providers import of_workspace as providers_of
 from freehold.store.tenants import routes
 from freehold.upstream.catalogue import PROVIDERS
@@ -59,10 +56,3 @@ class Routes(Noun[Route]):
             )
             entries.route(name, now["config"], around)
         return values
-
-
-def of_workspace(plane: Plane, connection: Connection, workspace: str) -> dict[str, RouteConfig]:
-    """Those of the database, and where the file owns others, these too."""
-    query = select(routes.c.name, routes.c.config).where(routes.c.workspace == workspace)
-    found = {row.name: convert(row.config, RouteConfig) for row in connection.execute(query)}
-    return {**found, **(plane.owned.config().routes if plane.owned.is_of(workspace) else {})}

@@ -38,13 +38,18 @@ def compile_routes(given: Mapping[str, RouteConfig], providers: Mapping[str, Pro
 
 
 def compile_provider(
-    name: str, given: ProviderConfig, row: ProviderRow | None, credentials: Credentials | None = None
+    name: str,
+    given: ProviderConfig,
+    row: ProviderRow | None,
+    credentials: Credentials | None = None,
+    *,
+    public_only: bool = False,
 ) -> Provider:
-    """Raises ValueError naming the field that can't be used."""
+    """`public_only`: see Origin. Raises ValueError naming the field that can't be used."""
     credential = None
     if credentials is not None and given.credential is not None and given.api_key is None:
         credential = credentials.get(name, given.credential, given.region or "")
-    main, by_dialect = sides(name, given, row, credential)
+    main, by_dialect = sides(name, given, row, credential, public_only=public_only)
     return Provider(
         name=name,
         zone=given.zone or (row.zone if row else "external"),

@@ -16,8 +16,9 @@ from freehold.pipeline.runtime import Principal, Snapshot, Space, Terms
 from freehold.pipeline.spaces import DEFAULT, UNOPENED, Made, Parts, Refusal, other_parts, own_parts
 from freehold.policy.access import ModelAccess
 from freehold.policy.address import networks
+from freehold.store.credential import unseal
 from freehold.store.feed import CredentialLine, Gone, Head, KeyLine, Line, Mark, ProviderLine, RouteLine, WorkspaceLine
-from freehold.store.sealing import MasterKey, Place, SealError
+from freehold.store.sealing import MasterKey, SealError
 from freehold.upstream.catalogue import ProviderRow
 from freehold.upstream.credentials import Credentials
 
@@ -70,6 +71,8 @@ class Objects:
         held = self._held[DEFAULT]
         proxies = networks(config.server.trusted_proxies)
         parts = own_parts(config, self._made(held), self._rows, self._credentials)
+        if config.admin.private_networks != self._config.admin.private_networks:
+            self.changed.update(dict.fromkeys(self._held))
         self._config = config
         self._take(held, parts)
         keys = {
@@ -222,7 +225,7 @@ class Objects:
             if workspace == DEFAULT:
                 parts = own_parts(self._config, made, self._rows, self._credentials)
             else:
-                parts = other_parts(made, self._rows)
+                parts = other_parts(made, self._rows, private=self._config.admin.private_networks)
         except Exception as error:  # a fault in one workspace's objects must not keep the others' changes away
             log.failure("workspace_not_compiled", error, workspace=workspace)
         else:
@@ -261,7 +264,7 @@ class Objects:
             return {line.provider: None for line in lines}
         for line in lines:
             try:
-                found[line.provider] = key.open(line.secret, Place("credentials", "secret", line.id)).decode()
+                found[line.provider] = unseal(key, line.id, line.secret).text
             except (SealError, UnicodeDecodeError) as error:
                 found.setdefault(line.provider, None)
                 problem = str(error) if isinstance(error, SealError) else "it holds no text"

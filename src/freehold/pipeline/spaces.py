@@ -56,13 +56,15 @@ class Parts(Struct):
 
 
 class _Bounds(Struct, frozen=True):
-    """What a workspace may draw on: `own` is the gateway's configuration, `shared` whether this machine's secrets are its too."""
+    """What a workspace may draw on: `own` is the gateway's configuration, `shared` whether this machine's secrets are its too,
+    `private` whether its providers may be at addresses that are not the public internet's."""
 
     own: Config
     rows: Mapping[str, ProviderRow]
     env: Mapping[str, str]
     credentials: Credentials | None
     shared: bool
+    private: bool
 
 
 def own_parts(config: Config, made: Made, rows: Mapping[str, ProviderRow], credentials: Credentials | None) -> Parts:
@@ -77,13 +79,13 @@ def own_parts(config: Config, made: Made, rows: Mapping[str, ProviderRow], crede
     own = structs.replace(config, providers=shown)
     providers = compile_providers(own, rows, credentials)
     routes = compile_routes(config.routes, providers)
-    parts = _made_parts(_Bounds(own, rows, os.environ, credentials, True), providers, made)
+    parts = _made_parts(_Bounds(own, rows, os.environ, credentials, True, config.admin.private_networks), providers, made)
     return Parts({**routes, **parts.routes}, {**providers, **parts.providers}, hidden + parts.refused)
 
 
-def other_parts(made: Made, rows: Mapping[str, ProviderRow]) -> Parts:
-    """Of every other workspace."""
-    return _made_parts(_Bounds(Config(discover=False), rows, {}, None, False), {}, made)
+def other_parts(made: Made, rows: Mapping[str, ProviderRow], *, private: bool = False) -> Parts:
+    """Of every other workspace. `private`: its providers may be at addresses that are not the public internet's."""
+    return _made_parts(_Bounds(Config(discover=False), rows, {}, None, False, private), {}, made)
 
 
 def _made_parts(bounds: _Bounds, there: Mapping[str, Provider], made: Made) -> Parts:
@@ -105,7 +107,7 @@ def _made_parts(bounds: _Bounds, there: Mapping[str, Provider], made: Made) -> P
     named = {target.provider for route in asked.routes.values() for target in route.targets if target.provider}
     full = effective(asked, bounds.env, bounds.rows).config.providers
     wanted = {n: one for n, one in full.items() if n not in there and (n in providers or n in named)}
-    compiled = dict(_compiled(wanted, bounds, refused))
+    compiled = dict(_compiled(wanted, providers, bounds, refused))
     return Parts(_routes(routes, {**there, **compiled}, refused), compiled, refused)
 
 
@@ -160,13 +162,21 @@ def _leave_out(
         del there[name]
 
 
-def _compiled(given: Mapping[str, ProviderConfig], bounds: _Bounds, refused: list[Refusal]) -> Iterator[tuple[str, Provider]]:
+def _compiled(
+    given: Mapping[str, ProviderConfig], theirs: Container[str], bounds: _Bounds, refused: list[Refusal]
+) -> Iterator[tuple[str, Provider]]:
+    """`theirs`: those that administrators made; the others are the environment's."""
     for name, config in given.items():
         if not bounds.shared and config.credential is not None:
             refused.append(Refusal("provider", name, "it needs an API key: cloud credentials are those of this machine"))
             continue
         try:
-            yield name, compile_provider(name, config, bounds.rows.get(name), bounds.credentials)
+            yield (
+                name,
+                compile_provider(
+                    name, config, bounds.rows.get(name), bounds.credentials, public_only=name in theirs and not bounds.private
+                ),
+            )
         except (ValueError, OSError) as error:
             refused.append(Refusal("provider", name, str(error)))
 
