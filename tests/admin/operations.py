@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 from fastapi import FastAPI
@@ -48,22 +49,30 @@ def of(app: FastAPI) -> list[Operation]:
 
 OPERATIONS = of(make_app(None, who))  # type: ignore[arg-type]  # nothing is asked
 
-# Noun -> makes one in a workspace, of the member with this id (for what has an owner). A new one is added here.
+# Noun -> makes one in a workspace, of the member with this id (for what has an owner). A new noun is added here.
 MAKERS: Mapping[str, Callable[[Plane, str, str], str]] = {
-    "teams": lambda plane, space, _: Teams().create(plane, command(space), NewTeam(name="theirs")).id,
-    "apps": lambda plane, space, who: Apps().create(plane, command(space), NewApp(name="theirs", owner_id=who)).id,
-    "keys": lambda plane, space, who: Keys().create(plane, command(space), NewKey(name="theirs", member_id=who)).id,
-    "tokens": lambda plane, space, who: Tokens().create(plane, command(space), NewToken(name="theirs", member_id=who)).id,
-    "providers": lambda plane, space, _: Providers().create(plane, command(space), _PROVIDER).id,
-    "credentials": lambda plane, space, _: Credentials().create(plane, command(space), _CREDENTIAL).id,
+    "teams": lambda plane, space, _: Teams().create(plane, command(space), NewTeam(name=_name())).id,
+    "apps": lambda plane, space, who: Apps().create(plane, command(space), NewApp(name=_name(), owner_id=who)).id,
+    "keys": lambda plane, space, who: Keys().create(plane, command(space), NewKey(name=_name(), member_id=who)).id,
+    "tokens": lambda plane, space, who: Tokens().create(plane, command(space), NewToken(name=_name(), member_id=who)).id,
+    "providers": lambda plane, space, _: Providers().create(plane, command(space), NewProvider(name=_name(), config=_LAB)).id,
+    "credentials": lambda plane, space, _: (
+        Credentials()
+        .create(plane, command(space), NewCredential(name=_name(), provider="openai", secret="sk-theirs-0123456789"))
+        .id
+    ),
     "routes": lambda plane, space, _: _route(plane, space),
 }
 
-_PROVIDER = NewProvider(name="theirs", config={"dialect": "openai_chat", "base_url": "https://llm.example.com/v1"})
-_CREDENTIAL = NewCredential(name="theirs", provider="openai", secret="sk-theirs-0123456789")
+_LAB = {"dialect": "openai_chat", "base_url": "https://llm.example.com/v1"}
+_numbers = count()
+
+
+def _name() -> str:
+    return f"theirs-{next(_numbers)}"
 
 
 def _route(plane: Plane, space: str) -> str:
-    Providers().create(plane, command(space), NewProvider(name="openai"))
-    config = {"targets": [{"provider": "openai", "model": "gpt-4.1"}]}
-    return Routes().create(plane, command(space), NewRoute(name="theirs", config=config)).id
+    provider = Providers().create(plane, command(space), NewProvider(name=_name(), config=_LAB)).name
+    config = {"targets": [{"provider": provider, "model": "large"}]}
+    return Routes().create(plane, command(space), NewRoute(name=_name(), config=config)).id
