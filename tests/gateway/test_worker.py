@@ -97,7 +97,9 @@ async def test_a_load_that_hangs_keeps_neither_the_loop_nor_a_change_of_keys_wai
             file.touch()
             await eventually(lambda: slow.loads == 2)
             with locked(tmp_path) as writer:
-                writer.replace([WorkspaceLine(id="default"), KeyLine(workspace="default", id="key_1", name="k", digest=b"d" * 32)], 1, 1)
+                writer.replace(
+                    [WorkspaceLine(id="default"), KeyLine(workspace="default", id="key_1", name="k", digest=b"d" * 32)], 1, 1
+                )
             await eventually(lambda: served[0].made)
             assert not slow.may_end.is_set()
             file.write_text("again")
