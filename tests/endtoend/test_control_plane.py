@@ -67,11 +67,34 @@ class Connection:
         self._writer.close()
 
 
-def workers_serving(freehold: Freehold) -> int:
-    """How many of them hold connections of clients."""
-    listed = subprocess.run(["ss", "-Htnp", f"sport = :{freehold.up.port}"], capture_output=True, text=True, check=False).stdout
-    pids = {part.split(",")[0] for line in listed.splitlines() if "ESTAB" in line for part in line.split("pid=")[1:]}
-    return len(pids)
+async def connections_to_each(freehold: Freehold, key: str, count: int) -> list[Connection]:
+    """`count` open connections to each worker, each with a call answered: while the others are stopped, it accepts all."""
+    workers = freehold.up.workers()
+    assert len(workers) == 2
+    found = []
+    for worker in workers:
+        others = [pid for pid in workers if pid != worker]
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            for _ in range(count):
+                connection = await Connection(freehold.up.port, key).open()
+                assert await answered(connection, 200)
+                found.append(connection)
+        finally:
+            for pid in others:
+                os.kill(pid, signal.SIGCONT)
+    return found
+
+
+async def answered(connection: Connection, status: int, path: str = CHAT) -> client.Answered | None:
+    """The first reply with this status, for which calls are repeated; None if none comes."""
+    for _ in range(600):
+        got = await connection.call(path)
+        if got.status == status:
+            return got
+        await asyncio.sleep(0.05)
+    return None
 
 
 @pytest.fixture
@@ -87,30 +110,15 @@ async def test_a_key_switched_off_is_refused_by_every_worker_also_on_open_connec
     await eventually(lambda: freehold.up.control() is not None, "the control plane runs")
     key = await made(freehold, "app")
     await eventually(lambda: usable_keys(freehold.data) == 1, "the key is in the file")
-    connections = [await Connection(freehold.up.port, key["key"]).open() for _ in range(24)]
-    try:
-        for connection in connections:
-            for _ in range(600):
-                got = await connection.call()
-                if got.status == 200:
-                    break
-                await asyncio.sleep(0.05)
-            assert got.status == 200, got.body
-        await asyncio.to_thread(command, freehold, "key", "disable", key["id"])
-        for connection in connections:
-            for _ in range(600):
-                got = await connection.call(MESSAGES)
-                if got.status == 401:
-                    break
-                await asyncio.sleep(0.05)
-            assert got.status == 401, "each in the client's own dialect"
-            assert got.json["error"]["type"] == "authentication_error" and "switched off" in got.json["error"]["message"]
-        assert [(await connection.call()).status for connection in connections] == [401] * len(connections)
-        if workers := workers_serving(freehold):
-            assert workers == 2
-    finally:
-        for connection in connections:
-            connection.close()
+    connections = await connections_to_each(freehold, key["key"], 4)
+    await asyncio.to_thread(command, freehold, "key", "disable", key["id"])
+    for connection in connections:
+        got = await answered(connection, 401, MESSAGES)
+        assert got is not None and got.json["error"]["type"] == "authentication_error", "in the client's own dialect"
+        assert "switched off" in got.json["error"]["message"]
+    assert [(await connection.call()).status for connection in connections] == [401] * len(connections)
+    for connection in connections:
+        connection.close()
 
 
 async def counted(up_port: int, seconds: float, during: Any) -> list[str]:
@@ -180,10 +188,7 @@ async def test_a_database_killed_under_load_loses_no_call_and_counts_none_twice(
     await eventually(lambda: (freehold.data / "objects/feed.jsonl").exists(), "the control plane follows the database")
     key = await made(freehold, "app")
     connection = await Connection(up.port, key["key"]).open()
-    for _ in range(600):
-        if (await connection.call()).status == 200:
-            break
-        await asyncio.sleep(0.05)
+    assert await answered(connection, 200)
 
     async def kill() -> None:
         await asyncio.to_thread(own_postgresql.kill)
@@ -195,11 +200,7 @@ async def test_a_database_killed_under_load_loses_no_call_and_counts_none_twice(
     seen = await counted(up.port, 0.5, kill)
     await eventually(lambda: _status(f"{up.admin}/readyz") == 200, "it follows again")
     await asyncio.to_thread(command, freehold, "key", "disable", key["id"])
-    for _ in range(600):
-        if (await connection.call()).status == 401:
-            break
-        await asyncio.sleep(0.05)
-    assert (await connection.call()).status == 401
+    assert await answered(connection, 401)
     connection.close()
     assert await asyncio.to_thread(up.stop) == 0
     assert list(read_lines(freehold.data)) == []
@@ -221,7 +222,7 @@ async def test_a_gateway_starts_from_what_it_knew_while_the_database_is_down(
     off = await made(freehold, "off")
     await asyncio.to_thread(command, freehold, "key", "disable", "off")
     own_postgresql.kill()
-    up = freehold.start("--workers", "2")
+    up = freehold.start()
     assert "1 key in the database" in up.text
     for secret, status in ((key["key"], 200), (off["key"], 401), ("fh_unknown", 401)):
         assert (await freehold.call(CHAT, ask(), key=secret)).status == status
