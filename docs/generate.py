@@ -83,6 +83,7 @@ def config_page() -> str:
         "AuditConfig",
         "SecretsConfig",
         "ServerConfig",
+        "RetentionConfig",
     ]
     return page("Configuration", intro, *(struct_block(structs[name], comments) for name in order))
 

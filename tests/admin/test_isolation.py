@@ -1,4 +1,4 @@
-"""No operation reaches into another workspace: an id of one is a 404, and nothing there changes. Over all operations there are."""
+"""No operation reaches into another workspace: an id of one is a 404, and nothing there changes. Over all operations."""
 
 from __future__ import annotations
 

@@ -218,3 +218,12 @@ def test_a_command_brings_the_file_up_to_date_unless_a_control_plane_does(plane:
         assert not write_once(plane.data, plane.engine)
     assert write_once(plane.data, plane.engine)
     assert made.id in Node(plane.data).look().keys
+
+
+def test_a_file_that_was_taken_away_is_written_again(plane: Plane) -> None:
+    """As a restored backup does."""
+    node = Node(plane.data)
+    with following(plane):
+        assert eventually(lambda: node.look().fresh == 1)
+        feed.path(plane.data).unlink()
+        assert eventually(lambda: node.look().fresh == 2)

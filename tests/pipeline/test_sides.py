@@ -4,7 +4,7 @@ import pytest
 from msgspec import json
 
 from freehold.config.schema import Config, ProviderConfig
-from freehold.pipeline.objects import compile_snapshot
+from freehold.pipeline.objects import Objects, compile_snapshot
 from freehold.pipeline.runtime import make_target
 from freehold.pipeline.sides import sides
 from freehold.upstream.catalogue import PROVIDERS, ProviderRow, load
@@ -135,7 +135,7 @@ async def test_adding_an_openai_compatible_vendor_is_one_row(gateway: RunningGat
     [newcomer.quirks]
     rename = {{ max_completion_tokens = "max_tokens" }}
     """
-    monkeypatch.setattr("tests.pipeline.conftest.PROVIDERS", load(text))
+    monkeypatch.setattr(gateway, "objects", Objects(load(text)))
     gateway.config.providers = {"newcomer": ProviderConfig(api_key="sk-newcomer")}
     gateway.reload()
     lab.acts(reply("welcome"), stream("one", " two"))

@@ -18,7 +18,9 @@ from freehold.admin.outer import Outer
 from freehold.admin.serve import serve
 from freehold.admin.who import who
 from freehold.cli.companion import end_with
+from freehold.cli.settings import config_file
 from freehold.config.load import load
+from freehold.config.references import Unread
 from freehold.control.background import Jobs
 from freehold.control.follow import Follower
 from freehold.control.owned import FileOwned
@@ -42,7 +44,8 @@ class _Process:
     def __init__(self, data: Path, address: Address, config: Path | None, environ: Mapping[str, str]) -> None:
         self._data = data
         self._address = address
-        self._owned = FileOwned(config, lambda file: load(file, environ, PROVIDERS))
+        self._config = config
+        self._owned = FileOwned(self._find_config(), lambda file: load(file, environ, PROVIDERS, Unread(environ)))
         self._follower = Follower(data, address, _replaced)
         self._stopping = threading.Event()
 
@@ -67,12 +70,15 @@ class _Process:
             for thread in threads:
                 await asyncio.to_thread(thread.join)
 
+    def _find_config(self) -> Path | None:
+        return self._config or config_file(None)
+
     def _follow(self) -> None:
         self._follower.run(self._stopping)
 
     def _work(self) -> None:
         os.nice(NICENESS)  # of this thread alone: nothing here is urgent, and the workers have calls to answer
-        Jobs(self._data, self._address).run(self._stopping)
+        Jobs(self._data, self._address, self._find_config).run(self._stopping)
 
     async def _serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
         engine = open_engine(self._address)

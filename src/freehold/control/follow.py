@@ -101,7 +101,7 @@ class Follower:
 
     def _catch_up(self, writer: FeedWriter, engine: Engine) -> None:
         with reading(engine) as connection:
-            if self._seen is not None:
+            if self._seen is not None and writer.is_there():
                 found = changes.since(connection, self._seen)
                 if found is not None and writer.added_bytes <= MAX_ADDED_BYTES:
                     if found:

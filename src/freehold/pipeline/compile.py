@@ -59,6 +59,7 @@ def compile_provider(
         price_id=row.price_id if row else "",
         price=_price(given.price),
         models=_models(given, row),
+        region=given.region or "",
     )
 
 

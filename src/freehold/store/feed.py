@@ -167,6 +167,13 @@ class FeedWriter:
                 buffer.clear()
         self._add(buffer + encoder.encode(Mark(revision)) + b"\n")
 
+    def is_there(self) -> bool:
+        """Whether the file is still the one that was written last: a restored backup takes it away."""
+        try:
+            return self._fd >= 0 and os.stat(self._file).st_ino == os.fstat(self._fd).st_ino
+        except FileNotFoundError:
+            return False
+
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
