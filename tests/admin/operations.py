@@ -20,6 +20,9 @@ from freehold.control.providers import NewProvider, Providers
 from freehold.control.routes import NewRoute, Routes
 from freehold.control.teams import NewTeam, Teams
 from freehold.control.tokens import NewToken, Tokens
+from freehold.store.engine import writing
+from freehold.store.ledger import record
+from freehold.store.spool import LedgerLine
 
 PREFIX = "/api/v1"
 
@@ -62,6 +65,7 @@ MAKERS: Mapping[str, Callable[[Plane, str, str], str]] = {
         .id
     ),
     "routes": lambda plane, space, _: _route(plane, space),
+    "calls": lambda plane, space, _: _call(plane, space),
 }
 
 _LAB = {"dialect": "openai_chat", "base_url": "https://llm.example.com/v1"}
@@ -76,3 +80,10 @@ def _route(plane: Plane, space: str) -> str:
     provider = Providers().create(plane, command(space), NewProvider(name=_name(), config=_LAB)).name
     config = {"targets": [{"provider": provider, "model": "large"}]}
     return Routes().create(plane, command(space), NewRoute(name=_name(), config=config)).id
+
+
+def _call(plane: Plane, space: str) -> str:
+    line = LedgerLine(call_id=f"call_{_name()}", ended_ms=1_790_000_000_000, workspace=space, outcome="ok", route="fast")
+    with writing(plane.engine, "ledger") as connection:
+        record(connection, [line])
+    return line.call_id

@@ -28,7 +28,7 @@ HOSTILE: dict[str, bytes] = {
     "deep": b'{"name": "a", "config": ' + DEEP.encode() + b"}",
     "deep enough to be read": b'{"name": "a", "metadata": {}, "config": ' + b'{"a":' * 400 + b"1" + b"}" * 400 + b"}",
     "huge int": b'{"name": "a", "grace_s": ' + b"9" * 5000 + b', "config": {"retries": ' + b"9" * 4000 + b"}}",
-    "large int": b'{"name": "a", "grace_s": 99999999999999999999, "limits": [{"requests": 99999999999999999999}], "config": {"a": 1e99}}',
+    "large int": b'{"name": "a", "grace_s": 99999999999999999999, "limits": [{"requests": 99999999999999999999}]}',
     "infinite": b'{"name": "a", "budgets": [{"usd": Infinity}], "config": {"a": NaN}}',
     "no object": b"[1, 2]",
     "null": b"null",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fastapi import APIRouter, FastAPI, Request
 
 from freehold import __version__
-from freehold.admin import audit, document, keys, models, problems
+from freehold.admin import audit, calls, document, keys, models, problems, usage
 from freehold.admin.objects import router
 from freehold.control.actor import Actor
 from freehold.control.apps import Apps
@@ -42,6 +42,8 @@ def make_app(plane: Plane, who: Who) -> FastAPI:
     api.include_router(router(Routes()))
     api.include_router(models.router())
     api.include_router(audit.router())
+    api.include_router(usage.router())
+    api.include_router(calls.router())
     api.include_router(router(Tokens(), TokenMade))
     app.include_router(api)
     return app

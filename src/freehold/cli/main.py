@@ -29,6 +29,8 @@ spend_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(spend_app, name="spend")
 db_app = typer.Typer(help="The database that holds the record of calls.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db_app, name="db")
+audit_app = typer.Typer(help="The log of administrative acts.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(audit_app, name="audit")
 master_app = typer.Typer(help="The key that protects all stored secrets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(master_app, name="master-key")
 
@@ -328,6 +330,70 @@ def master_rewrap(data: DataFlag = DATA) -> None:
     from freehold.cli import masterkey
 
     print(masterkey.wrap_anew(data))
+
+
+WorkspaceFlag = Annotated[
+    str, typer.Option("--workspace", metavar="ID", envvar="FREEHOLD_WORKSPACE", help='Whose log; "" for the installation\'s own.')
+]
+SinceFlag = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="30m, 24h, 7d, or a UTC date or time.")]
+
+
+class AuditFormat(StrEnum):
+    JSONL = "jsonl"
+    CEF = "cef"
+
+
+@audit_app.command("list")
+def audit_list(
+    data: DataFlag = DATA,
+    workspace: WorkspaceFlag = "default",
+    actor: Annotated[str | None, typer.Option(metavar="TEXT", help="Name or id of whoever did it.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Of the object: key, app, ...")] = None,
+    object_id: Annotated[str | None, typer.Option("--object", metavar="ID", help="Id of the object.")] = None,
+    action: Annotated[str | None, typer.Option(metavar="TEXT", help="create, update, delete, ...")] = None,
+    since: SinceFlag = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="At most so many.")] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """Show what was done, the newest first."""
+    from freehold.cli import audit
+
+    wanted = audit.wanted(actor, kind, object_id, action, since)
+    print(audit.listing(data, workspace, wanted, limit, as_json=json))
+
+
+@audit_app.command("export")
+def audit_export(
+    data: DataFlag = DATA,
+    workspace: WorkspaceFlag = "default",
+    format: Annotated[AuditFormat, typer.Option(metavar="jsonl|cef", help="JSON lines, or Common Event Format.")] = (
+        AuditFormat.JSONL
+    ),
+    since: SinceFlag = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of showing it.")] = None,
+) -> None:
+    """Write the log, the oldest first, for another system to read."""
+    from freehold.cli import audit
+
+    audit.export(data, workspace, audit.wanted(since=since), format.value, output)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    data: DataFlag = DATA,
+    workspace: WorkspaceFlag = "default",
+    anchor: Annotated[
+        str | None, typer.Option(metavar="SEQUENCE:DIGEST", help="Noted earlier: tells if the log's end was cut off.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Look at every record: any that was changed, taken out, moved or slipped in is named, and the exit code is 1."""
+    from freehold.cli import audit
+
+    report, intact = audit.verify(data, workspace, anchor, as_json=json)
+    print(report)
+    if not intact:
+        raise typer.Exit(1)
 
 
 def main() -> NoReturn:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from msgspec import Struct
-from sqlalchemy import Connection, MetaData, delete
+from sqlalchemy import Connection, MetaData, delete, select
 
 from freehold.control import audit, keyfile
 from freehold.control.actor import Actor
@@ -29,6 +29,8 @@ from freehold.store.columns import metadata
 from freehold.store.container import ContainerError, Lock, Reader
 from freehold.store.engine import explained, open_engine, writing
 from freehold.store.migrate import VERSION_TABLE, require_known, revision_within, tables_at, upgrade_within
+from freehold.store.schema import workspaces
+from freehold.store.sealing import MasterKey
 from freehold.store.segment import segment_paths
 
 
@@ -84,7 +86,7 @@ def restore(
                     _fill(connection, tables, found, messages(Reader(file, lock)), staged)
                     upgrade_within(connection)
                     if actor is not None:
-                        _record(connection, actor, found)
+                        _record(connection, actor, found, _master(connection, staged, data))
             finally:
                 engine.dispose()
         _place(staged, data)
@@ -138,9 +140,16 @@ def _fill(connection: Connection, tables: MetaData, found: Found, stream: Iterat
             raise ContainerError(f"of table {name} {there:,} rows arrived, not {counted.size:,}; nothing was changed")
 
 
-def _record(connection: Connection, actor: Actor, found: Found) -> None:
+def _master(connection: Connection, staged: Path, data: Path) -> MasterKey:
+    """What will be in use. Raises SealError where there is none and something was sealed with it."""
+    used = connection.scalar(select(workspaces.c.id).where(workspaces.c.data_key.is_not(None)).limit(1)) is not None
+    come = masterkey.path(staged).exists()
+    return MasterKey.load(os.environ, staged if come else data, make=not come and not used)
+
+
+def _record(connection: Connection, actor: Actor, found: Found, master: MasterKey) -> None:
     made = {"made_ms": found.head.made_ms, "schema": found.head.revision, "kind": found.head.kind}
-    audit.append(connection, actor, time.time_ns() // 1_000_000, audit.Act("restore", "backup", "", "", None, made))
+    audit.append(connection, master, actor, time.time_ns() // 1_000_000, audit.Act("restore", "backup", "", "", None, made))
 
 
 class _Batches:
