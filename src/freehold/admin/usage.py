@@ -18,6 +18,7 @@ from freehold.control.refusal import Invalid
 from freehold.control.usage import PERCENTILES, SUMS, USUAL, Question, Step, Usage, UsageError, ask
 from freehold.store.grains import DIMENSIONS
 
+_USUAL = ",".join(USUAL)
 EXPORT_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 EXPORTED: dict[int | str, dict[str, Any]] = {
     200: {
@@ -58,7 +59,7 @@ def _asked(
     actor: ActorHere,
     measures: Annotated[
         Text, Query(description=f"With commas between: {', '.join((*SUMS, *PERCENTILES))}.", examples=["calls,cost_nusd"])
-    ] = ",".join(USUAL),
+    ] = _USUAL,
     by: Annotated[Text, Query(description=f"With commas between: {', '.join(DIMENSIONS)}.", examples=["model"])] = "",
     step: Annotated[Step, Query(description="In steps of time, of UTC.")] = "none",
     since: Annotated[Time | None, Query(alias="from", description="Not before.")] = None,

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from sqlalchemy import select
 
 from freehold.base.ids import new_id
-from freehold.config.references import is_reference
+from freehold.config.references import is_reference, variable
 from freehold.control.model import EditObject, Id, NewObject, View
 from freehold.control.noun import Noun, Row
 from freehold.control.plane import Change
@@ -97,7 +97,7 @@ class Credentials(Noun[Credential]):
 
 def _sealed(change: Change, credential_id: str, text: str) -> dict[str, Any]:
     """Raises Forbidden."""
-    reference = is_reference(text) or "${" in text
+    reference = is_reference(text) or bool(variable(text))
     if reference and not change.actor.operator:
         raise Forbidden("Only operators of the installation may refer to secrets on the server; give the secret itself.")
     sealed = seal(change.data_key(), credential_id, Secret(text, reference))

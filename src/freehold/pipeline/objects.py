@@ -49,6 +49,8 @@ class Objects:
         self.revision = 0
         self.master: MasterKey | None = None
         self.changed: dict[str, None] = {}  # workspaces to be compiled
+        self.asked: set[str] = set()  # references to secrets that credentials hold
+        self.referred: dict[str, str] = {}  # what they led to
         self._rows = rows
         self._credentials = credentials
         self._config = Config()
@@ -237,6 +239,12 @@ class Objects:
         """Whether some credential could not be opened: another master key may help."""
         return any(one.problem == UNOPENED for held in self._held.values() for one in held.told)
 
+    def refer(self, found: dict[str, str]) -> None:
+        """What the references in `asked` lead to now; those that are not in it lead nowhere."""
+        if found != self.referred:
+            self.referred = found
+            self.again()
+
     def again(self) -> None:
         """Compile anew what has credentials: the master key is another one."""
         for workspace, held in self._held.items():
@@ -264,11 +272,17 @@ class Objects:
             return {line.provider: None for line in lines}
         for line in lines:
             try:
-                found[line.provider] = unseal(key, line.id, line.secret).text
+                secret = unseal(key, line.id, line.secret)
             except (SealError, UnicodeDecodeError) as error:
                 found.setdefault(line.provider, None)
                 problem = str(error) if isinstance(error, SealError) else "it holds no text"
                 log.event("error", "credential_unusable", workspace=workspace, credential=line.id, problem=problem)
+                continue
+            if secret.reference:
+                self.asked.add(secret.text)
+            text = self.referred.get(secret.text) if secret.reference else secret.text
+            if text is not None or line.provider not in found:
+                found[line.provider] = text
         return found
 
     def _take(self, held: _Held, parts: Parts) -> None:
