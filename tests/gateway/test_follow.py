@@ -166,3 +166,38 @@ async def test_a_fault_in_one_turn_does_not_end_the_following(
             while worker.keys != {"a"}:
                 await asyncio.sleep(0.01)
     following.cancel()
+
+
+async def test_a_credential_that_names_where_its_secret_is_follows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MasterKey, "load", lambda *_, **__: MASTER)
+    monkeypatch.setattr(module, "REFER_EVERY_S", 0.0)
+    monkeypatch.setenv("LAB_KEY", "sk-of-the-environment")
+    secret = tmp_path / "secret"
+    secret.write_text("sk-of-the-file\n")
+    worker = Worker(tmp_path)
+    wrapped = MASTER.new_workspace_key("default")
+    by_file = sealed("default", "lab", f"file:{secret}", 1, wrapped, reference=True)
+    by_name = sealed("default", "other", "${LAB_KEY}", 2, wrapped, reference=True)
+    nowhere = sealed("default", "third", "file:/nowhere/at/all", 3, wrapped, reference=True)
+    plain = sealed("default", "fourth", f"file:{secret}", 4, wrapped)  # a tenant's text that only looks like one
+    lines = [*by_file, by_name[1], nowhere[1], plain[1], *(lab(name=name) for name in ("lab", "other", "third", "fourth"))]
+    with locked(tmp_path) as writer:
+        writer.replace(lines, 1, 1)
+        worker.follow.load()
+        assert b"Bearer sk-of-the-file\r\n" in head(worker, "lab") and b"Bearer sk-of-the-environment\r\n" in head(worker, "other")
+        assert "third" not in worker.objects.default.providers, "not called without its secret"
+        assert f"Bearer file:{secret}\r\n".encode() in head(worker, "fourth")
+        secret.write_text("sk-renewed\n")
+        for _ in range(2):
+            await worker.follow.turn()
+        assert b"Bearer sk-renewed\r\n" in head(worker, "lab")
+        secret.unlink()
+        for _ in range(2):
+            await worker.follow.turn()
+        assert b"Bearer sk-renewed\r\n" in head(worker, "lab"), "what was known stays in use"
+    worker.follow.close()
+
+
+def head(worker: Worker, provider: str) -> bytes:
+    target = worker.objects.default.route(f"{provider}/m").targets[0]
+    return target.head(target.provider.main, "/chat/completions")

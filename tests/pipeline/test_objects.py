@@ -58,10 +58,12 @@ def route(name: str, *targets: str, workspace: str = "default") -> RouteLine:
     return RouteLine(workspace=workspace, id=f"route_{workspace}_{name}", name=name, config={"targets": listed})
 
 
-def sealed(workspace: str, provider: str, secret: str, number: int = 1, data_key: bytes = b"") -> tuple[Line, Line]:
+def sealed(
+    workspace: str, provider: str, secret: str, number: int = 1, data_key: bytes = b"", *, reference: bool = False
+) -> tuple[Line, Line]:
     wrapped = data_key or MASTER.new_workspace_key(workspace)
     id = f"credential_{workspace}_{number}"
-    value = seal(MASTER.unwrap(wrapped, workspace), id, Secret(secret))
+    value = seal(MASTER.unwrap(wrapped, workspace), id, Secret(secret, reference))
     return WorkspaceLine(id=workspace, data_key=wrapped), CredentialLine(
         workspace=workspace, id=id, provider=provider, secret=value
     )
