@@ -184,7 +184,9 @@ async def test_a_credential_that_names_where_its_secret_is_follows_it(tmp_path: 
     with locked(tmp_path) as writer:
         writer.replace(lines, 1, 1)
         worker.follow.load()
-        assert b"Bearer sk-of-the-file\r\n" in head(worker, "lab") and b"Bearer sk-of-the-environment\r\n" in head(worker, "other")
+        assert b"Bearer sk-of-the-file\r\n" in head(worker, "lab") and b"Bearer sk-of-the-environment\r\n" in head(
+            worker, "other"
+        )
         assert "third" not in worker.objects.default.providers, "not called without its secret"
         assert f"Bearer file:{secret}\r\n".encode() in head(worker, "fourth")
         secret.write_text("sk-renewed\n")

@@ -21,6 +21,7 @@ from freehold.cli.companion import end_with
 from freehold.cli.settings import config_file
 from freehold.config.load import load
 from freehold.config.references import Unread
+from freehold.control import syslog
 from freehold.control.background import Jobs
 from freehold.control.follow import Follower
 from freehold.control.owned import FileOwned
@@ -57,7 +58,7 @@ class _Process:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Only now: it ends us by a signal, and what the workers wrote last is still to be shipped.
         threading.Thread(target=end_with, args=(starter,), daemon=True).start()
-        threads = [threading.Thread(target=run, daemon=True) for run in (self._follow, self._work)]
+        threads = [threading.Thread(target=run, daemon=True) for run in (self._follow, self._work, self._tell)]
         for thread in threads:
             thread.start()
         try:
@@ -79,6 +80,9 @@ class _Process:
     def _work(self) -> None:
         os.nice(NICENESS)  # of this thread alone: nothing here is urgent, and the workers have calls to answer
         Jobs(self._data, self._address, self._find_config).run(self._stopping)
+
+    def _tell(self) -> None:
+        syslog.run(self._stopping, self._address, lambda: self._owned.config().audit.syslog)
 
     async def _serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
         engine = open_engine(self._address)
