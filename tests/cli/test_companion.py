@@ -44,6 +44,7 @@ def test_calls_are_shipped_while_it_runs_and_at_its_end(tmp_path: Path, workers:
         assert eventually(lambda: run(tmp_path, "db", "check").returncode == 0)
         call(up)
         assert spent(tmp_path) == 2
+        assert eventually(lambda: up.control() is not None)
         control = up.control()
         assert control is not None
         assert up.stop() == 0

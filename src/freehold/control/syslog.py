@@ -77,7 +77,8 @@ def message(row: Row) -> bytes:
     at = datetime.fromtimestamp(row["at_ms"] / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     kind = "".join(letter for letter in f"{row['kind']}.{row['action']}" if "!" <= letter <= "~")[:32] or "-"
     head = f"<{_PRIORITY}>1 {at} {_host()} freehold - {kind} - ".encode()
-    return (head + line_of("jsonl")(row))[:MAX_BYTES]
+    line: bytes = line_of("jsonl")(row)
+    return (head + line)[:MAX_BYTES]
 
 
 def _host() -> str:
@@ -89,7 +90,7 @@ def _waiting(engine: Engine, target: str) -> list[tuple[str, int]]:
     with reading(engine) as connection:
         newest = connection.execute(select(audit.c.workspace, func.max(audit.c.sequence)).group_by(audit.c.workspace)).all()
         query = select(audit_sent.c.workspace, audit_sent.c.sequence).where(audit_sent.c.target == target)
-        sent = {workspace: sequence for workspace, sequence in connection.execute(query)}
+        sent = {row.workspace: row.sequence for row in connection.execute(query)}
     return sorted((workspace, sent.get(workspace, 0)) for workspace, last in newest if last > sent.get(workspace, 0))
 
 
