@@ -68,8 +68,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+def status_of(error: Refused) -> int:
+    return _status(error)[0]
+
+
+def _status(error: Refused) -> tuple[int, str]:
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+
 async def _refused(_: Request, error: Exception) -> JSONResponse:
-    status, title = _STATUS[type(cast(Refused, error))]
+    status, title = _status(cast(Refused, error))
     found = [(error.field, str(error)), *error.more] if isinstance(error, Invalid) else []
     errors = [FieldProblem(field=_ascii(field, 200), detail=_ascii(detail, 500)) for field, detail in found]
     headers = {}

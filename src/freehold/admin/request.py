@@ -11,9 +11,11 @@ from freehold.control.actor import Actor
 from freehold.control.plane import Plane
 from freehold.control.refusal import Invalid
 from freehold.control.rights import SCOPES
+from freehold.control.sessions import require_person
 
 ANYONE = "anyone"  # without signing in
-SIGNED_IN = "signed_in"  # whatever one's role
+SIGNED_IN = "signed_in"  # whatever one's role, also in no workspace
+PERSON = "person"  # a signed-in browser's; not a token's
 OPERATOR = "operator"  # looks after the installation
 _ETAG = re.compile(r'\s*(?:W/)?"(\d{1,18})"\s*', re.ASCII)
 
@@ -53,8 +55,15 @@ def _version(
     return int(found[1])
 
 
+def _self(request: Request) -> Actor:
+    """Who asks, for what concerns no workspace: a person is in none then. Raises SignInNeeded, Forbidden."""
+    actor: Actor = request.app.state.who(request, None)
+    return actor
+
+
 PlaneHere = Annotated[Plane, Depends(_plane)]
 ActorHere = Annotated[Actor, Depends(_actor)]
+SelfHere = Annotated[Actor, Depends(_self)]
 VersionHere = Annotated[int | None, Depends(_version)]
 LimitHere = Annotated[int, Query(ge=1, le=1000, description="At most so many.")]
 CursorHere = Annotated[str, Query(max_length=200, description="`next` of the page before.")]
@@ -64,17 +73,21 @@ def needs(scope: str, **extra: Any) -> dict[str, Any]:
     """What a route is declared with, every one of them: `@router.get("", **needs("key:read"))`.
 
     Whoever lacks the scope is refused before anything else is looked at, and the document says so (`x-scope`). `scope`: one of
-    rights.SCOPES, ANYONE, SIGNED_IN or OPERATOR. `extra` goes into the operation's document.
+    rights.SCOPES, ANYONE, SIGNED_IN, PERSON or OPERATOR. `extra` goes into the operation's document.
     """
-    if scope not in (*SCOPES, ANYONE, SIGNED_IN, OPERATOR):
+    if scope not in (*SCOPES, ANYONE, SIGNED_IN, PERSON, OPERATOR):
         raise ValueError(f"no such scope: {scope}")
 
     def check(actor: ActorHere) -> None:
+        actor.require(scope)
+
+    def check_self(actor: SelfHere) -> None:
         if scope == OPERATOR:
             actor.require_operator()
-        elif scope != SIGNED_IN:
-            actor.require(scope)
+        elif scope == PERSON:
+            require_person(actor)
 
+    check = check if scope in SCOPES else check_self
     return {"dependencies": [] if scope == ANYONE else [Depends(check)], "openapi_extra": {"x-scope": scope, **extra}}
 
 

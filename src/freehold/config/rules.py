@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from freehold.config.address import GAPS, gaps, is_plain, plain
 from freehold.config.problem import Path, nearest, shown
 from freehold.config.schema import Config, CredentialConfig, ProviderConfig, RouteConfig
+from freehold.config.signin import broken_sign_in
 from freehold.policy.address import networks
 from freehold.wire.registry import SPOKEN
 
@@ -74,6 +75,7 @@ def broken_rules(config: Config, names: Names, env: Mapping[str, str]) -> Iterat
     for name, route in config.routes.items():
         yield from _route(name, route, names, env)
     yield from _keys(config, names)
+    yield from broken_sign_in(config.sign_in)
     if config.audit.syslog is not None:
         yield from _syslog(("audit", "syslog"), config.audit.syslog)
     server = config.server

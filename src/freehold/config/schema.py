@@ -10,6 +10,7 @@ Zone = Literal["internal", "external"]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Days = Annotated[int, Meta(ge=1, le=100_000)]
 Usd = Annotated[float, Meta(ge=0)]
+Role = Literal["owner", "admin", "member", "viewer", "auditor"]
 Secret = Annotated[str, Meta(extra={"secret": True})]  # may be a reference (references.py)
 
 _SECRETS = frozenset({"api_key", "key", "headers", "query", "secret_access_key", "session_token", "client_secret"})
@@ -115,6 +116,49 @@ class AdminConfig(Strict):
     private_networks: bool = False  # providers at addresses of this machine and its networks; else the public internet only
 
 
+class RoleConfig(Strict):
+    """A role in a workspace."""
+
+    role: Role  # what the group's people may do there
+    workspace: str = "default"  # the workspace's id
+
+
+class OidcConfig(Strict):
+    """An identity provider that people sign in with (OpenID Connect)."""
+
+    name: str  # shown to people, and part of the redirect URI
+    issuer: str  # as the provider writes it in its tokens
+    client_id: str  # as the provider knows this Freehold
+    client_secret: str | None = (
+        None  # its secret there: a variable, file:/run/secrets/x or vault:path#field; unset: a public client
+    )
+    scopes: list[str] = field(default_factory=lambda: ["openid", "email", "profile"])  # what is asked for
+    groups_claim: str = "groups"  # the claim with the names or ids of a person's groups
+    roles: dict[str, Role | RoleConfig] = field(default_factory=dict)  # by group; at each sign-in the person's role follows it
+    allow_sign_up: bool = False  # people whom Freehold does not know yet may come in, with the role that they get here
+    default_role: Role | None = None  # in workspace "default", for people none of whose groups has a role; unset: they stay out
+    domains: list[str] = field(default_factory=list)  # of the mail addresses that it may vouch for; none: all
+    trust_email: bool = False  # its addresses count as verified where it says nothing of that
+    logout: bool = False  # signing out of Freehold leads to signing out there
+
+
+class ScimConfig(Strict):
+    """What provisioning (SCIM) may give. A token is of one workspace, and only roles there count."""
+
+    roles: dict[str, Role | RoleConfig] = field(default_factory=dict)  # by the group's name there
+    default_role: Role = "member"  # of people none of whose groups has a role
+
+
+class SignInConfig(Strict):
+    """How administrators come in. Times in seconds."""
+
+    url: str | None = None  # where browsers find the admin API, such as https://freehold.example.com; unset: as they ask for it
+    idle_timeout: Seconds = 7200.0  # a session that is not used for so long ends
+    session_lifetime: Annotated[float, Meta(gt=0, le=31_536_000)] = 86_400.0  # at most, whatever it is used for
+    oidc: list[OidcConfig] = field(default_factory=list)  # identity providers
+    scim: ScimConfig = field(default_factory=ScimConfig)  # provisioning
+
+
 class AuditConfig(Strict):
     """Where the audit log goes beside the database."""
 
@@ -152,6 +196,7 @@ class Config(Strict):
     keys: list[KeyConfig] = field(default_factory=list)  # beside those made by `freehold key create`
     server: ServerConfig = field(default_factory=ServerConfig)  # how clients are served
     admin: AdminConfig = field(default_factory=AdminConfig)  # the admin API
+    sign_in: SignInConfig = field(default_factory=SignInConfig)  # how administrators come in
     audit: AuditConfig = field(default_factory=AuditConfig)  # the record of administrative acts
     retention: RetentionConfig = field(default_factory=RetentionConfig)  # how long the record of calls is kept
     secrets: SecretsConfig = field(default_factory=SecretsConfig)  # those that are kept elsewhere

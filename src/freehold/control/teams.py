@@ -30,6 +30,10 @@ class EditTeam(EditObject):
 
 
 class Teams(Noun[Team]):
+    """`keeper`: whose teams these are; those of somebody else can be seen and not changed. None: made by hand."""
+
+    keeper: str | None = None
+
     kind = "team"
     plural = "teams"
     table = teams
@@ -38,6 +42,8 @@ class Teams(Noun[Team]):
     edit = EditTeam
 
     def prepared(self, change: Change, values: dict[str, Any], before: Row | None) -> dict[str, Any]:
+        if before is not None:
+            self._must_keep(before)
         wanted = values.pop("members", None)
         if wanted is not None:
             self._known(change, wanted)
@@ -72,6 +78,7 @@ class Teams(Noun[Team]):
         return changed
 
     def removed(self, change: Change, before: Row) -> None:
+        self._must_keep(before)
         query = select(apps.c.name).where(apps.c.workspace == change.workspace, apps.c.team_id == before["id"])
         names = list(change.connection.scalars(query.limit(5)))
         if names:
@@ -87,6 +94,10 @@ class Teams(Noun[Team]):
         table = team_members.c
         query = select(table.member_id).where(table.workspace == change.workspace, table.team_id == team_id)
         return set(change.connection.scalars(query))
+
+    def _must_keep(self, before: Row) -> None:
+        if before["managed_by"] != self.keeper:
+            raise Conflict(f"Team {before['name']!r} is kept by provisioning ({before['managed_by']}): change it there.")
 
     def _known(self, change: Change, wanted: Sequence[str]) -> None:
         query = select(members.c.id).where(members.c.workspace == change.workspace, members.c.id.in_(wanted))

@@ -17,10 +17,10 @@ from freehold.control.plane import Change, Plane
 from freehold.control.refusal import Forbidden, Invalid
 from freehold.control.rights import ROLES, SCOPES, allows
 from freehold.store.schema import workspaces
-from freehold.store.tenants import members, tokens
+from freehold.store.tenants import members, tokens, users
 
 PREFIX = "fht_"
-_SEEN_EVERY_MS = 60_000
+SEEN_EVERY_MS = 60_000
 _SCOPES = Field(description="What it may do, of what its member may; none: all of that.", max_length=100, examples=[["key:read"]])
 
 
@@ -94,12 +94,19 @@ class Tokens(Noun[Token]):
 
 
 def actor_of(connection: Connection, secret: str, now_ms: int, address: str) -> Actor | None:
-    """Whom a token stands for; None if it is no token, expired, or its member or workspace is switched off."""
+    """Whom a token stands for; None if it is no token, expired, or its member, their user or the workspace is switched off.
+
+    A token never looks after the installation, whoever made it.
+    """
     query = select(tokens, members.c.role, members.c.user_id, workspaces.c.disabled.label("closed"), members.c.disabled)
+    query = query.add_columns(users.c.disabled.label("barred"))
     query = query.join(members, (members.c.workspace == tokens.c.workspace) & (members.c.id == tokens.c.member_id))
     query = query.join(workspaces, workspaces.c.id == tokens.c.workspace)
+    query = query.outerjoin(users, users.c.id == members.c.user_id)
     row = connection.execute(query.where(tokens.c.digest == key_digest(secret.encode()))).mappings().first()
-    if row is None or row["disabled"] or row["closed"] or (row["expires_ms"] is not None and row["expires_ms"] <= now_ms):
+    if row is None or row["disabled"] or row["closed"] or row["barred"]:
+        return None
+    if row["expires_ms"] is not None and row["expires_ms"] <= now_ms:
         return None
     granted = ROLES[row["role"]]
     scopes = granted if not row["scopes"] else frozenset(s for s in row["scopes"] if allows(granted, s))
@@ -117,5 +124,5 @@ def actor_of(connection: Connection, secret: str, now_ms: int, address: str) -> 
 
 def seen(connection: Connection, actor: Actor, now_ms: int) -> None:
     """Note that a token was used, at most once a minute."""
-    mine = (tokens.c.workspace == actor.workspace, tokens.c.id == actor.id, tokens.c.used_ms < now_ms - _SEEN_EVERY_MS)
+    mine = (tokens.c.workspace == actor.workspace, tokens.c.id == actor.id, tokens.c.used_ms < now_ms - SEEN_EVERY_MS)
     connection.execute(update(tokens).where(*mine).values(used_ms=now_ms))

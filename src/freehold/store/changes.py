@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import psycopg
-from sqlalchemy import Connection, Engine, Select, Table, and_, delete, func, select
+from sqlalchemy import Connection, Engine, Select, Table, and_, delete, false, func, or_, select
 
 from freehold.store.address import StoreError
 from freehold.store.feed import CredentialLine, Gone, KeyLine, Object, ProviderLine, RouteLine, WorkspaceLine
 from freehold.store.schema import workspaces
-from freehold.store.tenants import apps, changes, credentials, keys, members, providers, routes, team_members
+from freehold.store.tenants import apps, changes, credentials, keys, members, providers, routes, team_members, users
 
 CHANNEL = "freehold_changes"  # PostgreSQL's NOTIFY: a revision was committed
 MAX_CHANGES = 5_000  # more at once are not worth looking at one by one
@@ -170,13 +170,14 @@ def _keys() -> Select[Any]:
         *keys.c,
         apps.c.disabled.label("app_off"),
         apps.c.team_id.label("app_team"),
-        members.c.disabled.label("member_off"),
+        or_(members.c.disabled, func.coalesce(users.c.disabled, false())).label("member_off"),
         teams.c.team_id.label("member_team"),
     )
     return (
         select(*columns)
         .outerjoin(apps, and_(apps.c.workspace == keys.c.workspace, apps.c.id == keys.c.app_id))
         .outerjoin(members, and_(members.c.workspace == keys.c.workspace, members.c.id == keys.c.member_id))
+        .outerjoin(users, users.c.id == members.c.user_id)
         .outerjoin(teams, mine)
     )
 
