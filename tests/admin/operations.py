@@ -14,7 +14,9 @@ from freehold.admin.who import who
 from freehold.control.actor import command
 from freehold.control.apps import Apps, NewApp
 from freehold.control.credentials import Credentials, NewCredential
+from freehold.control.invites import Invites, NewInvite
 from freehold.control.keys import Keys, NewKey
+from freehold.control.members import Members, NewMember
 from freehold.control.plane import Plane
 from freehold.control.providers import NewProvider, Providers
 from freehold.control.routes import NewRoute, Routes
@@ -65,6 +67,9 @@ MAKERS: Mapping[str, Callable[[Plane, str, str], str]] = {
         .id
     ),
     "routes": lambda plane, space, _: _route(plane, space),
+    "members": lambda plane, space, _: Members().create(plane, command(space), NewMember(name=_name())).id,
+    "invites": lambda plane, space, _: _invite(plane, space),
+    "workspaces": lambda plane, space, _: space,
     "calls": lambda plane, space, _: _call(plane, space),
 }
 
@@ -74,6 +79,11 @@ _numbers = count()
 
 def _name() -> str:
     return f"theirs-{next(_numbers)}"
+
+
+def _invite(plane: Plane, space: str) -> str:
+    name = _name()
+    return Invites().create(plane, command(space), NewInvite(name=name, email=f"{name}@example.com")).id
 
 
 def _route(plane: Plane, space: str) -> str:

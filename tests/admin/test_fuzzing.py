@@ -48,7 +48,8 @@ def test_a_hostile_body_is_refused_as_a_problem(plane: Plane, name: str) -> None
     asked = client(plane, service(plane, "owner"))
     for operation in WITH_BODY:
         noun = operation.path.strip("/").partition("/")[0]
-        path = operation.path.replace("{id}", MAKERS[noun](plane, "default", "member_owner") if "{" in operation.path else "")
+        real = MAKERS[noun](plane, "default", "member_owner") if "{" in operation.path and noun in MAKERS else "none"
+        path = operation.path.replace("{id}", real)
         answer = asked.request(operation.method, path, content=HOSTILE[name], headers={"content-type": "application/json"})
         if operation.id == "rotate_key" and name in ("empty", "null"):
             assert answer.status_code == 200, "its body may be left out"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from freehold.admin.request import ANYONE, OPERATOR, SIGNED_IN
+from freehold.admin.request import ANYONE, OPERATOR, PERSON, SIGNED_IN
 from freehold.config.load import load
 from freehold.control.owned import FileOwned
 from freehold.control.plane import Plane
@@ -49,8 +49,8 @@ def test_there_are_operations() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.id)
 def test_every_operation_declares_who_may(operation: Operation) -> None:
-    assert operation.scope in (*SCOPES, ANYONE, SIGNED_IN, OPERATOR), "declare it with **needs(...)"
-    if operation.method != "GET" and operation.scope not in (ANYONE, SIGNED_IN, OPERATOR):
+    assert operation.scope in (*SCOPES, ANYONE, SIGNED_IN, PERSON, OPERATOR), "declare it with **needs(...)"
+    if operation.method != "GET" and operation.scope not in (ANYONE, SIGNED_IN, PERSON, OPERATOR):
         assert not operation.scope.endswith(":read"), "what changes something needs more than reading"
 
 
@@ -66,9 +66,9 @@ def test_each_role_may_do_what_its_scopes_say_and_nothing_else(asked: Asked, ope
         assert answer.status_code not in (403, 500)
     elif role == NOBODY:
         assert answer.status_code == 401 and answer.headers["www-authenticate"]
-    elif operation.scope == OPERATOR or (operation.scope != SIGNED_IN and not allows(ROLES[role], operation.scope)):
+    elif operation.scope in (OPERATOR, PERSON) or (operation.scope != SIGNED_IN and not allows(ROLES[role], operation.scope)):
         assert answer.status_code == 403, answer.text
-        if operation.scope != OPERATOR:
+        if operation.scope not in (OPERATOR, PERSON):
             assert operation.scope in answer.json()["detail"]
     else:
         assert answer.status_code in (200, 404, 422), answer.text

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
+
+from sqlalchemy import text
 
 from freehold.store.address import database
-from freehold.store.engine import open_engine
+from freehold.store.engine import open_engine, reading
+from tests.databases import Store
 
 
 def test_of_those_who_open_a_new_file_at_once_none_is_told_that_it_is_locked(tmp_path: Path) -> None:
@@ -29,3 +34,15 @@ def test_of_those_who_open_a_new_file_at_once_none_is_told_that_it_is_locked(tmp
         for thread in threads:
             thread.join()
     assert failed == []
+
+
+def test_many_threads_use_a_database_at_once_and_none_takes_anothers_connection(store: Store) -> None:
+    """SQLAlchemy's own choice for such a URL closed connections that others were using, once there were more than five."""
+
+    def count(_: int) -> int:
+        with reading(store.engine) as connection:
+            sleep(0.01)
+            return int(connection.scalar(text("SELECT count(*) FROM users")) or 0)
+
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(count, range(200))) == {0}

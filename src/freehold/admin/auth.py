@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from freehold.admin import browser
-from freehold.admin.problems import MEDIA_TYPE
 from freehold.admin.request import ANYONE, PERSON, PlaneHere, SelfHere, needs
 from freehold.admin.who import session_of, who
 from freehold.control import account, invites, oidc, sessions
@@ -20,22 +19,20 @@ from freehold.control.plane import Plane
 from freehold.control.refusal import SignInNeeded
 from freehold.control.sessions import Session, Started
 
-_Password = Field(min_length=1, max_length=256, json_schema_extra={"format": "password", "writeOnly": True})
-Password = Annotated[str, _Password]
+_SECRET: dict[str, JsonValue] = {"format": "password", "writeOnly": True}
+Password = Annotated[str, Field(min_length=1, max_length=256, description="The present password.", json_schema_extra=_SECRET)]
+NewPassword = Annotated[
+    str,
+    Field(min_length=1, max_length=256, description="12 characters at least, and not easily guessed.", json_schema_extra=_SECRET),
+]
 _CODE = Field(max_length=40, description="Of the second factor, or a recovery code.", examples=["123456"])
 
-LIMITED: dict[int | str, dict[str, Any]] = {
-    code: {"description": about, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    for code, about in (
-        *((401, "The address, the password or the code is wrong"), (403, "The request comes from another site")),
-        *((404, "There is no such thing"), (409, "It does not fit what is there")),
-        (429, "Too many failed tries; `retry-after` says how long to wait"),
-    )
-}
+# Refusals beside those that every operation has; document.py says what they look like.
+REFUSED: dict[int | str, dict[str, Any]] = {code: {"description": ""} for code in (401, 403, 404, 409, 429)}
 
 
 class SignIn(Model):
-    email: Email
+    email: Email = Field(description="The mail address that one is known by.")
     password: Password
     code: Annotated[str, _CODE] = ""
 
@@ -47,7 +44,7 @@ class Accept(Model):
     password: Annotated[str, Field(max_length=256)] = Field(
         default="",
         description="A new one, of 12 characters at least; of somebody who has an account and is not signed in, the present one.",
-        json_schema_extra={"format": "password", "writeOnly": True},
+        json_schema_extra=_SECRET,
     )
     code: Annotated[str, _CODE] = ""
 
@@ -81,8 +78,8 @@ class Sessions(BaseModel):
 
 def router() -> APIRouter:
     out = APIRouter(prefix="/auth", tags=["signing in"])
-    kept: dict[str, Any] = {"response_model": SignedIn, "responses": LIMITED}
-    one: dict[str, Any] = {"status_code": 204, "responses": {404: LIMITED[404]}}
+    kept: dict[str, Any] = {"response_model": SignedIn, "responses": REFUSED}
+    one: dict[str, Any] = {"status_code": 204, "responses": {404: REFUSED[404]}}
     out.add_api_route("/ways", ways, methods=["GET"], summary="How to sign in", operation_id="ways", **needs(ANYONE))
     for path, does, about, name in (
         ("/sign-in", sign_in, "Sign in with a password", "sign_in"),

@@ -85,7 +85,10 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     if MEDIA_TYPE not in responses.get("422", {}).get("content", {}):
         responses.pop("422", None)  # FastAPI's own form
-    for status in _statuses(path, operation, scope):
+    declared = [int(status) for status in responses if status.isdigit() and int(status) in _REFUSALS]
+    for status in declared:
+        del responses[str(status)]  # what is said of them is said once, below
+    for status in (*declared, *_statuses(path, operation, scope)):
         responses.setdefault(str(status), {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"})
     operation["responses"] = dict(sorted(responses.items()))
     if scope == ANYONE:

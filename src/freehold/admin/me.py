@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from freehold.admin.auth import LIMITED, Password
+from freehold.admin.auth import REFUSED, NewPassword, Password
 from freehold.admin.request import PERSON, SIGNED_IN, PlaneHere, SelfHere, needs
 from freehold.admin.who import session_of
 from freehold.control import account, people
@@ -40,7 +40,7 @@ class Me(BaseModel):
 
 class ChangePassword(Model):
     password: Password
-    new_password: Password
+    new_password: NewPassword
 
 
 class Proof(Model):
@@ -48,7 +48,7 @@ class Proof(Model):
 
 
 class Code(Model):
-    code: str = Field(max_length=40, examples=["123456"])
+    code: str = Field(max_length=40, description="As the authenticator app shows it.", examples=["123456"])
 
 
 class ProofAndCode(Model):
@@ -73,7 +73,7 @@ def router() -> APIRouter:
     def add(method: str, path: str, does: Any, about: str, name: str, scope: str, **more: Any) -> None:
         out.add_api_route(path, does, methods=[method], summary=about, operation_id=name, **more, **needs(scope))
 
-    limited: dict[str, Any] = {"responses": {code: LIMITED[code] for code in (409, 429)}}
+    limited: dict[str, Any] = {"responses": {code: REFUSED[code] for code in (409, 429)}}
     add("GET", "/me", me, "Who am I", "me", SIGNED_IN)
     add("POST", "/auth/password", password, "Change one's password", "change_password", PERSON, status_code=204, **limited)
     add("POST", "/auth/totp", enrol, "Begin with a second factor", "enrol_totp", PERSON, **limited)

@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse
 from msgspec import MsgspecError, json
 
 from freehold.admin import browser
-from freehold.admin.auth import LIMITED, agent
+from freehold.admin.auth import REFUSED, agent
 from freehold.admin.request import ANYONE, PlaneHere, needs
 from freehold.config.schema import OidcConfig
 from freehold.control import oidc, sso
@@ -34,7 +34,7 @@ def router() -> APIRouter:
     out = APIRouter(prefix="/auth/oidc", tags=["signing in"])
     responses: dict[int | str, dict[str, Any]] = {
         303: {"description": "Where the browser goes", "headers": {"location": {"schema": {"type": "string"}}}},
-        **{code: LIMITED[code] for code in (403, 404)},
+        **{code: REFUSED[code] for code in (403, 404)},
     }
     for path, does, about, name in (
         ("/{id}/start", start, "Sign in with an identity provider", "oidc_start"),

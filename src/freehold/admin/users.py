@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from freehold.admin.auth import LIMITED
+from freehold.admin.auth import REFUSED
 from freehold.admin.objects import Page
 from freehold.admin.request import OPERATOR, CursorHere, LimitHere, PlaneHere, SelfHere, needs
 from freehold.control import users
@@ -16,7 +16,7 @@ def router() -> APIRouter:
     out.add_api_route("", listed, methods=["GET"], summary="List users", operation_id="list_users", **needs(OPERATOR))
     out.add_api_route(
         *("/{id}", change), methods=["PATCH"], summary="Change a user", operation_id="update_user",
-        responses={409: LIMITED[409]}, **needs(OPERATOR),
+        responses={409: REFUSED[409]}, **needs(OPERATOR),
     )  # fmt: skip
     return out
 

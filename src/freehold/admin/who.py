@@ -1,5 +1,6 @@
-"""Who asks: the bearer of an API token, or of a signed-in browser's cookie. A request with a token is the token's, whatever cookie
-comes along.
+"""Who asks: the bearer of an API token, or of a signed-in browser's cookie.
+
+A request with a token is the token's, whatever cookie comes along.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class Noted:
 def who(request: Request, workspace: str | None) -> Actor:
     """`workspace`: the one that is meant; "": the only one; None: none is needed, a person acts for themselves.
 
-    Raises SignInNeeded, Forbidden for a request that another site may have made, Missing for a workspace that is not the caller's,
-    Invalid where there are several to choose from.
+    Raises SignInNeeded, Forbidden for a request that another site may have made, Missing for a workspace that is not the
+    caller's, Invalid where there are several to choose from.
     """
     given = request.headers.get("authorization", "")
     if given[:7].lower() == "bearer ":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from freehold.admin.objects import MADE, TAGGED
+from freehold.admin.once import AskedHere, once
 from freehold.admin.request import OPERATOR, SIGNED_IN, PlaneHere, SelfHere, VersionHere, needs, tag
 from freehold.control import workspaces
 from freehold.control.actor import Actor
@@ -21,35 +22,21 @@ class Workspaces(BaseModel):
 
 def router() -> APIRouter:
     out = APIRouter(prefix="/workspaces", tags=["workspaces"])
-    out.add_api_route("", listed, methods=["GET"], summary="List workspaces", operation_id="list_workspaces", **needs(SIGNED_IN))
-    out.add_api_route(
-        *("", create), methods=["POST"], summary="Make a workspace", operation_id="create_workspace", status_code=201, responses=MADE,
-        **needs(OPERATOR),
-    )  # fmt: skip
 
-    def get(response: Response, plane: PlaneHere, actor: Actor = Depends(_at("workspace:read"))) -> Workspace:
-        return _tagged(response, workspaces.get(plane, actor))
+    def add(method: str, path: str, does: Any, about: str, name: str, more: dict[str, Any]) -> None:
+        out.add_api_route(path, does, methods=[method], summary=about, operation_id=name, **more)
 
-    def change(
-        response: Response,
-        plane: PlaneHere,
-        given: EditWorkspace,
-        version: VersionHere,
-        actor: Actor = Depends(_at("workspace:write")),
-    ) -> Workspace:
-        return _tagged(response, workspaces.change(plane, actor, given, version))
-
-    def remove(plane: PlaneHere, version: VersionHere, actor: Actor = Depends(_at("workspace:delete"))) -> None:
-        workspaces.remove(plane, actor, version)
-
-    for method, does, about, scope, more in (
-        ("GET", get, "Read a workspace", "workspace:read", {"operation_id": "get_workspace", "responses": TAGGED}),
-        ("PATCH", change, "Change a workspace", "workspace:write", {"operation_id": "update_workspace", "responses": TAGGED}),
-        ("DELETE", remove, "Delete a workspace", "workspace:delete", {"operation_id": "delete_workspace", "status_code": 204}),
-    ):
-        options: dict[str, Any] = {**more, "openapi_extra": {"x-scope": scope}}
-        out.add_api_route("/{id}", does, methods=[method], summary=about, **options)
+    add("GET", "", listed, "List workspaces", "list_workspaces", needs(SIGNED_IN))
+    more = {"status_code": 201, "response_model": WorkspaceMade, "responses": MADE}
+    add("POST", "", create, "Make a workspace", "create_workspace", {**more, **needs(OPERATOR)})
+    add("GET", "/{id}", get, "Read a workspace", "get_workspace", {"responses": TAGGED, **_scope("read")})
+    add("PATCH", "/{id}", change, "Change a workspace", "update_workspace", {"responses": TAGGED, **_scope("write")})
+    add("DELETE", "/{id}", remove, "Delete a workspace", "delete_workspace", {"status_code": 204, **_scope("delete")})
     return out
+
+
+def _scope(verb: str) -> dict[str, Any]:
+    return {"openapi_extra": {"x-scope": f"workspace:{verb}"}}
 
 
 def _at(scope: str) -> Any:
@@ -69,17 +56,37 @@ def _at(scope: str) -> Any:
     return here
 
 
+Reader = Annotated[Actor, Depends(_at("workspace:read"))]
+Writer = Annotated[Actor, Depends(_at("workspace:write"))]
+Deleter = Annotated[Actor, Depends(_at("workspace:delete"))]
+
+
 def _tagged(response: Response, found: Workspace) -> Workspace:
     tag(response, found.version)
     return found
+
+
+def get(response: Response, plane: PlaneHere, actor: Reader) -> Workspace:
+    return _tagged(response, workspaces.get(plane, actor))
+
+
+def change(response: Response, plane: PlaneHere, actor: Writer, given: EditWorkspace, version: VersionHere) -> Workspace:
+    return _tagged(response, workspaces.change(plane, actor, given, version))
+
+
+def remove(plane: PlaneHere, actor: Deleter, version: VersionHere) -> None:
+    workspaces.remove(plane, actor, version)
 
 
 def listed(plane: PlaneHere, actor: SelfHere) -> Workspaces:
     return Workspaces(data=workspaces.listed(plane, actor))
 
 
-def create(response: Response, plane: PlaneHere, actor: SelfHere, given: NewWorkspace) -> WorkspaceMade:
-    made = workspaces.create(plane, actor, given)
-    tag(response, made.version)
-    response.headers["location"] = f"/api/v1/workspaces/{made.id}"
-    return made
+def create(response: Response, plane: PlaneHere, actor: SelfHere, asked: AskedHere, given: NewWorkspace) -> Any:
+    def make() -> WorkspaceMade:
+        made = workspaces.create(plane, actor, given)
+        tag(response, made.version)
+        response.headers["location"] = f"/api/v1/workspaces/{made.id}"
+        return made
+
+    return once(asked, plane, actor, response, 201, make)

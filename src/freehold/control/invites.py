@@ -16,7 +16,7 @@ from freehold.control import account, passwords, people
 from freehold.control.account import Proof
 from freehold.control.actor import Actor
 from freehold.control.members import ROLE, Role, must_give
-from freehold.control.model import Email, Metadata, Model, Name, NewObject, View
+from freehold.control.model import EditObject, Email, Model, Name, NewObject, View
 from freehold.control.noun import Noun, Row
 from freehold.control.plane import Change, Plane
 from freehold.control.refusal import Conflict, Invalid, Missing, SignInNeeded
@@ -47,10 +47,8 @@ class NewInvite(NewObject):
     days: int = Field(default=7, ge=1, le=MAX_DAYS, description="So long it is good for.")
 
 
-class EditInvite(Model):
-    """Leave out what shall stay as it is."""
-
-    metadata: Metadata = Field(default_factory=dict)
+class EditInvite(EditObject):
+    pass
 
 
 class Invites(Noun[Invite]):

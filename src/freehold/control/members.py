@@ -1,5 +1,5 @@
-"""Members: who is in a workspace, with which role. People come in by invitation, single sign-on or provisioning; service accounts
-are made here.
+"""Members: who is in a workspace, with which role. People come in by invitation, single sign-on or provisioning;
+service accounts are made here.
 
 Nobody gives or takes a role with rights that they lack, and the last owner stays one. When a member is removed, their keys are
 switched off and belong to nobody, for the record; when one is switched off, their keys are refused until they are on again. Either

@@ -21,9 +21,18 @@ TIME_COST, MEMORY_KIB, LANES = 2, 19_456, 1
 _AT_ONCE = BoundedSemaphore(4)  # 19 MiB each, whatever number of people signs in at the same time
 
 # What people put digits and signs around to make a password of it. Longer ones that all lists of leaked passwords hold.
-_COMMON = frozenset(
-    ["password", "passwort", "passw0rd", "contrasena", "motdepasse", "administrator", "admin", "adminadmin", "welcome", "willkommen", "bienvenue", "letmein", "changeme", "changemenow", "changeit", "default", "secret", "supersecret", "topsecret", "qwerty", "qwertyuiop", "qwertyuiopasdf", "qwertz", "qwertzuiop", "azerty", "azertyuiop", "asdfghjkl", "zxcvbnm", "yxcvbnm", "iloveyou", "ilovejesus", "sunshine", "princess", "football", "baseball", "basketball", "superman", "batman", "spiderman", "pokemon", "starwars", "dragon", "monkey", "shadow", "master", "freedom", "whatever", "trustno", "computer", "internet", "samsung", "google", "facebook", "linkedin", "microsoft", "windows", "summer", "winter", "autumn", "spring", "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "liverpool", "chelsea", "arsenal", "barcelona", "michael", "jennifer", "jordan", "ashley", "daniel", "jessica", "charlie", "andrew", "matthew", "access", "login", "guest", "user", "test", "testing", "temp", "temporary", "temppass", "root", "toor", "abcdef", "abcdefgh", "abcdefghijkl", "alphabet", "hello", "helloworld", "correcthorsebatterystaple", "freehold", "company", "gateway", "passphrase", "mypassword", "yourpassword", "thisispassword", "passwordpassword", "qazwsx", "qazwsxedc", "oneqaztwowsx"]
-)
+_WORDS = """
+password passwort passw0rd contrasena motdepasse administrator admin adminadmin welcome willkommen bienvenue letmein
+changeme changemenow changeit default secret supersecret topsecret qwerty qwertyuiop qwertyuiopasdf qwertz qwertzuiop
+azerty azertyuiop asdfghjkl zxcvbnm yxcvbnm iloveyou ilovejesus sunshine princess football baseball basketball superman
+batman spiderman pokemon starwars dragon monkey shadow master freedom whatever trustno computer internet samsung google
+facebook linkedin microsoft windows summer winter autumn spring january february march april june july august september
+october november december monday tuesday wednesday thursday friday saturday sunday liverpool chelsea arsenal barcelona
+michael jennifer jordan ashley daniel jessica charlie andrew matthew access login guest user test testing temp temporary
+temppass root toor abcdef abcdefgh abcdefghijkl alphabet hello helloworld correcthorsebatterystaple freehold company
+gateway passphrase mypassword yourpassword thisispassword passwordpassword qazwsx qazwsxedc oneqaztwowsx
+"""
+_COMMON = frozenset(_WORDS.split())
 _LOOKALIKE = str.maketrans("@4301!$57", "aaeolisst")
 _ROWS = ("abcdefghijklmnopqrstuvwxyz" * 2, "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm", "1q2w3e4r5t6y7u8i9o0p")
 _HASHER = PasswordHasher(time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=LANES)

@@ -1,7 +1,7 @@
 """What a provisioning system (SCIM) does: people and groups of one workspace, as it says they are. Its protocol is admin/scim.py.
 
-It acts by an API token, and never gives or takes a role that the token's own member could not give. Roles come from its groups, by
-the table in freehold.yaml. It sees all people of the workspace, and of teams only those that it made.
+It acts by an API token, and never gives or takes a role that the token's own member could not give. Roles come from its groups,
+by the table in freehold.yaml. It sees all people of the workspace, and of teams only those that it made.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 # Scope -> what it allows, as docs and errors say it.
 SCOPES: Mapping[str, str] = {
     "workspace:read": "see the workspace and its settings",
-    "workspace:write": "rename it, switch it off, export it",
+    "workspace:write": "rename it, export it",
     "workspace:delete": "delete it, with everything in it",
     "team:read": "see teams and who is in them",
     "team:write": "make, change and delete teams, and say who is in them",

@@ -1,4 +1,4 @@
-"""From what an identity provider says of somebody to a session: who that is here, which roles their groups have, who is let in."""
+"""From what an identity provider says of somebody to a session: who that is here, what roles their groups have, who may in."""
 
 from __future__ import annotations
 

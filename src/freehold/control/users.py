@@ -35,8 +35,8 @@ class EditUser(Model):
     """Leave out what shall stay as it is."""
 
     name: Name = ""
-    operator: bool = False
-    disabled: bool = False
+    operator: bool = Field(default=False, description="Looks after the installation.")
+    disabled: bool = Field(default=False, description="Can't sign in anywhere.")
     totp: bool | None = Field(default=None, description="false takes the second factor away, of somebody who lost it.")
 
 

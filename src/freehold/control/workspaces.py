@@ -1,6 +1,6 @@
 """Workspaces: tenants of an installation, of which nothing in one can be seen from another.
 
-Operators make and delete them; their owners rename them, switch them off, and may delete them too. What is deleted is gone for
+Operators make them, switch them off and delete them; their owners rename them, and may delete them too. What is deleted is gone for
 good: with the workspace's key goes whatever was sealed with it, wherever a copy of that may be.
 """
 
@@ -114,6 +114,8 @@ def change(plane: Plane, actor: Actor, given: EditWorkspace, version: int | None
         if version is not None and version != before["version"]:
             raise Stale(f"The workspace was changed meanwhile (it is at version {before['version']}): read it again first.")
         values = given.model_dump(exclude_unset=True)
+        if "disabled" in values and values["disabled"] != before["disabled"]:
+            actor.require_operator()  # whoever is in it would be locked out at once
         new = {**values, "updated_ms": change.now_ms, "version": before["version"] + 1}
         change.connection.execute(update(workspaces).where(workspaces.c.id == actor.workspace).values(new))
         changed = {name for name, value in values.items() if before[name] != value}

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from freehold.store.address import Address, StoreError
 
@@ -43,7 +44,9 @@ def _sqlite(address: Address) -> Engine:
     assert address.file is not None
     address.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(address.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    engine = create_engine("sqlite://", module=sqlite, creator=lambda: _connect(str(address.file)))
+    # Said, since for a URL without a file it would be a pool that closes connections of other threads while they are in use.
+    pool = {"poolclass": QueuePool, "pool_size": 5, "max_overflow": 50}
+    engine = create_engine("sqlite://", module=sqlite, creator=lambda: _connect(str(address.file)), **pool)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
