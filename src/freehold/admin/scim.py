@@ -7,7 +7,7 @@ cookie. What is done is said in control/provisioning.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Body, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -20,13 +20,12 @@ from scim2_models import (
     Error,
     ETag,
     Filter,
-    InvalidPathException,
     ListResponse,
     Meta,
     Patch,
     PatchOp,
-    Resource,
     ResourceType,
+    ResponseParameters,
     Schema,
     SCIMException,
     ScimPolicy,
@@ -60,7 +59,8 @@ _POLICY = ScimPolicy(
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
 
-R = TypeVar("R", bound="Resource[Any]")
+_UNKEPT = {"cache-control": "no-store"}
+
 Row = dict[str, Any]
 
 
@@ -72,6 +72,7 @@ def make_scim(plane: Plane, who: Callable[[Request, str | None], Actor], noted: 
     _discovery(app)
     _users(app)
     _groups(app)
+    _everything(app)
     return app
 
 
@@ -182,6 +183,23 @@ def _groups(app: FastAPI) -> None:
     _Kind(Group, "Groups", group_of, provisioning.group, listed, add, write, provisioning.remove_group).install(app)
 
 
+def _everything(app: FastAPI) -> None:
+    """A search over people and groups at once."""
+
+    def search(request: Request, plane: PlaneHere, actor: ActorHere, body: BodyHere) -> Response:
+        with _POLICY:
+            asked = SearchRequest[User | Group].model_validate(body, scim_ctx=Context.SEARCH_REQUEST)
+            rows, _ = provisioning.listed(plane, actor, None, 0, None)
+            found: list[Any] = [user_of(row, _base(request)) for row in rows]
+            found += [group_of(row, _base(request)) for row in provisioning.groups(plane, actor)]
+            if asked.filter is not None:
+                found = [one for one in found if asked.filter.match(one)]
+            offset, count = _window(asked)
+            return _page(found[offset : offset + count], offset + 1, len(found), asked)
+
+    app.add_api_route("/.search", search, methods=["POST"])
+
+
 class _Kind:
     """The six operations of a kind of resource."""
 
@@ -193,12 +211,10 @@ class _Kind:
         many, one = f"/{self.plural}", f"/{self.plural}/{{id}}"
 
         def listed(request: Request, plane: PlaneHere, actor: ActorHere) -> Response:
-            with _POLICY:
-                asked = SearchRequest[self.model].model_validate(  # type: ignore[name-defined]
-                    dict(request.query_params), scim_ctx=Context.SEARCH_REQUEST
-                )
-                found, total = self.listed(plane, actor, asked, _base(request))
-                return _page(found, asked.start_index or 1, total, asked)
+            return self._found(request, plane, actor, dict(request.query_params))
+
+        def search(request: Request, plane: PlaneHere, actor: ActorHere, body: BodyHere) -> Response:
+            return self._found(request, plane, actor, body)
 
         def create(request: Request, plane: PlaneHere, actor: ActorHere, body: BodyHere) -> Response:
             with _POLICY:
@@ -235,15 +251,24 @@ class _Kind:
             return Response(status_code=204)
 
         for path, method, does in (
-            *((many, "GET", listed), (many, "POST", create), (one, "GET", get)),
+            *((many, "GET", listed), (f"{many}/.search", "POST", search), (many, "POST", create), (one, "GET", get)),
             *((one, "PUT", replace), (one, "PATCH", patch), (one, "DELETE", remove)),
         ):
             app.add_api_route(path, does, methods=[method])
 
+    def _found(self, request: Request, plane: Plane, actor: Actor, given: dict[str, Any]) -> Response:
+        with _POLICY:
+            kind = SearchRequest[self.model]  # type: ignore[name-defined]
+            asked = kind.model_validate(given, scim_ctx=Context.SEARCH_REQUEST)
+            found, total = self.listed(plane, actor, asked, _base(request))
+            return _page(found, asked.start_index or 1, total, asked)
+
     def _one(self, request: Request, row: Row, context: Context, status: int = 200) -> Response:
         resource = self.shown(row, _base(request))
         headers = {"etag": etag(row["version"]), "location": resource.meta.location}
-        return _reply(resource, context, status, headers, request.query_params)
+        wanted = {n: v for n, v in request.query_params.items() if n in ("attributes", "excludedAttributes")}
+        chosen = ResponseParameters[self.model].model_validate(wanted) if wanted else None  # type: ignore[name-defined]
+        return _reply(resource, context, status, headers, chosen)
 
 
 def _window(asked: SearchRequest[Any]) -> tuple[int, int]:
@@ -268,31 +293,24 @@ def _base(request: Request) -> str:
 
 
 def _reply(
-    resource: Any, context: Context, status: int = 200, headers: Mapping[str, str] | None = None, asked: Any = None
+    resource: Any, context: Context, status: int = 200, headers: Mapping[str, str] | None = None, chosen: Any = None
 ) -> Response:
-    names = {"attributes": "attributes", "excluded_attributes": "excludedAttributes"}
-    chosen = {ours: asked[theirs].split(",") for ours, theirs in names.items() if asked is not None and asked.get(theirs)}
-    try:
-        body = resource.model_dump_json(scim_ctx=context, **chosen)
-    except InvalidPathException as error:
-        return _error(error.to_error())
-    return Response(body, status, {**(headers or {}), "cache-control": "no-store"}, media_type=MEDIA_TYPE)
+    """`chosen`: which attributes are wanted."""
+    body = resource.model_dump_json(scim_ctx=context, response_parameters=chosen)
+    return Response(body, status, {**(headers or {}), **_UNKEPT}, media_type=MEDIA_TYPE)
 
 
 def _page(found: list[Any], start: int, total: int | None, asked: SearchRequest[Any] | None = None) -> Response:
     page = ListResponse[User | Group | ResourceType | Schema](
         total_results=len(found) if total is None else total, start_index=start, items_per_page=len(found), resources=found
     )
-    chosen: dict[str, Any] = {}
-    if asked is not None:
-        chosen = {"attributes": asked.attributes, "excluded_attributes": asked.excluded_attributes}
-    body = page.model_dump_json(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, **{n: v for n, v in chosen.items() if v})
-    return Response(body, 200, {"cache-control": "no-store"}, media_type=MEDIA_TYPE)
+    body = page.model_dump_json(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=asked)
+    return Response(body, 200, _UNKEPT, media_type=MEDIA_TYPE)
 
 
 def _error(error: Error, headers: Mapping[str, str] | None = None) -> Response:
     body = error.model_dump_json(exclude_none=True)
-    return Response(body, int(error.status or 500), {**(headers or {}), "cache-control": "no-store"}, media_type=MEDIA_TYPE)
+    return Response(body, int(error.status or 500), {**(headers or {}), **_UNKEPT}, media_type=MEDIA_TYPE)
 
 
 def _errors(app: FastAPI) -> None:

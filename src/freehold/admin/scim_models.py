@@ -86,7 +86,7 @@ def person_of(user: User) -> Person:
         _text(email.type, "emails.type")
     first = next((email for email in emails if email.primary), emails[0] if emails else None)
     address = (first.value if first is not None and first.value and "@" in first.value else user_name).strip().lower()
-    document = user.model_dump(include={"user_name", "name", "display_name", "emails"}, exclude_none=True)
+    document = user.model_dump(include={"user_name", "name", "display_name", "emails", "active"}, exclude_none=True)
     return Person(
         user_name=user_name.lower(),
         email=address,
@@ -113,9 +113,12 @@ def _text(value: Any, field: str) -> str:
 
 def user_of(row: dict[str, Any], base: str) -> User:
     """`row`: of provisioning. `base`: where /Users is."""
-    said = row["provisioned"] or {"userName": row["email"], "displayName": row["own_name"], "emails": [_email(row["email"])]}
-    user = User.model_validate({**said, "externalId": row["external_id"], "active": not row["disabled"]})
+    by_hand = {"userName": row["email"], "displayName": row["own_name"], "emails": [_email(row["email"])], "active": True}
+    said = row["provisioned"] or by_hand
+    user = User.model_validate({**said, "externalId": row["external_id"]})
     user.id = row["id"]
+    if row["disabled"] or user.active is not None:
+        user.active = not row["disabled"]
     user.groups = [GroupOf(value=team, display=name) for team, name in row["groups"]] or None
     user.meta = _meta("User", row, f"{base}/Users/{row['id']}")
     return user

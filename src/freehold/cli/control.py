@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from freehold.admin.app import make_app
@@ -19,16 +19,20 @@ from freehold.admin.serve import serve
 from freehold.admin.who import who
 from freehold.cli.companion import end_with
 from freehold.cli.settings import config_file
+from freehold.cli.welcome import url
 from freehold.config.load import load
 from freehold.config.references import Unread
-from freehold.control import syslog
+from freehold.control import invites, syslog
+from freehold.control.actor import command
 from freehold.control.background import Jobs
 from freehold.control.follow import Follower
 from freehold.control.owned import FileOwned
 from freehold.control.plane import Plane
+from freehold.control.refusal import Refused
 from freehold.observe import log
-from freehold.store.address import Address, database
+from freehold.store.address import Address, StoreError, database
 from freehold.store.engine import open_engine
+from freehold.store.sealing import SealError
 from freehold.upstream.catalogue import PROVIDERS
 
 REPLACED = 3  # exit code
@@ -58,7 +62,9 @@ class _Process:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Only now: it ends us by a signal, and what the workers wrote last is still to be shipped.
         threading.Thread(target=end_with, args=(starter,), daemon=True).start()
-        threads = [threading.Thread(target=run, daemon=True) for run in (self._follow, self._work, self._tell)]
+        threads = [
+            threading.Thread(target=run, daemon=True) for run in (self._follow, self._work, self._tell, *self._greeting(listener))
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -91,6 +97,27 @@ class _Process:
         app = make_app(Plane(engine, self._address, self._data, self._owned), who)
         await serve(Outer(app, self._unready, tls=tls is not None), listener, stop, tls)
         engine.dispose()
+
+    def _greeting(self, listener: socket.socket | None) -> list[Callable[[], None]]:
+        return [] if listener is None else [lambda: self._greet(listener.getsockname()[:2])]
+
+    def _greet(self, where: tuple[str, int]) -> None:
+        """While there is no user at all, show how to become the first one."""
+        while not self._follower.ready.wait(0.2):
+            if self._stopping.is_set():
+                return
+        engine = open_engine(self._address)
+        config = self._owned.config()
+        scheme = "https" if config.server.tls_cert else "http"
+        try:
+            secret = invites.setup(Plane(engine, self._address, self._data, self._owned), command())
+            if secret is not None:
+                shown = invites.link(config.sign_in.url or url(scheme, *where), secret)
+                print(f"\nNobody can sign in yet. Whoever opens this link first becomes the owner:\n{shown}", flush=True)
+        except (StoreError, SealError, Refused) as error:
+            log.event("error", "setup_link_failed", problem=str(error), hint='see "freehold user setup-link"')
+        finally:
+            engine.dispose()
 
     def _unready(self) -> str:
         return "" if self._follower.ready.is_set() else "the database can't be reached"

@@ -33,7 +33,7 @@ class Welcome(Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        return _url(self.scheme, self.host, self.port)
+        return url(self.scheme, self.host, self.port)
 
 
 def welcome(w: Welcome) -> str:
@@ -41,7 +41,7 @@ def welcome(w: Welcome) -> str:
     workers = f", {plural(w.workers, 'worker')}" if w.workers > 1 else ""
     lines = [f"Freehold {__version__} serves at {w.url}  ({source}; data in {w.data}{workers})"]
     if w.admin is not None:
-        lines.append(f"Admin API at {_url(w.scheme, *w.admin)}/api/v1")
+        lines.append(f"Admin API at {url(w.scheme, *w.admin)}/api/v1")
     lines.append("")
     lines += ["Providers", *_columns(w.providers)]
     if w.routes:
@@ -50,7 +50,7 @@ def welcome(w: Welcome) -> str:
     return "\n".join(lines)
 
 
-def _url(scheme: str, host: str, port: int) -> str:
+def url(scheme: str, host: str, port: int) -> str:
     shown = _ANY.get(host) or (f"[{host}]" if ":" in host else host)
     return f"{scheme}://{shown}:{port}"
 

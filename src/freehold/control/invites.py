@@ -91,6 +91,11 @@ def new_secret() -> str:
     return PREFIX + secrets.token_urlsafe(32)
 
 
+def link(url: str, secret: str) -> str:
+    """What stands after # is sent to no server, and stands in no log."""
+    return f"{url.rstrip('/')}/join#{secret}"
+
+
 class Acceptance(Struct, frozen=True):
     """`email`: only where the invitation names none. `password`: a new one, or the present one of somebody who has an account."""
 

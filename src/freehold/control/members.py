@@ -2,8 +2,8 @@
 service accounts are made here.
 
 Nobody gives or takes a role with rights that they lack, and the last owner stays one. When a member is removed, their keys are
-switched off and belong to nobody, for the record; when one is switched off, their keys are refused until they are on again. Either
-way their API tokens are gone and their sessions end.
+switched off and belong to nobody, for the record; when one is switched off, their keys are refused until they are on again.
+Either way their API tokens are gone and their sessions end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Workspaces: tenants of an installation, of which nothing in one can be seen from another.
 
-Operators make them, switch them off and delete them; their owners rename them, and may delete them too. What is deleted is gone for
-good: with the workspace's key goes whatever was sealed with it, wherever a copy of that may be.
+Operators make them, switch them off and delete them; their owners rename them, and may delete them too. What is deleted is gone
+for good: with the workspace's key goes whatever was sealed with it, wherever a copy of that may be.
 """
 
 from __future__ import annotations
