@@ -19,7 +19,7 @@ from freehold.control.members import ROLE, Role, must_give
 from freehold.control.model import EditObject, Email, Model, Name, NewObject, View
 from freehold.control.noun import Noun, Row
 from freehold.control.plane import Change, Plane
-from freehold.control.refusal import Conflict, Invalid, Missing, SignInNeeded
+from freehold.control.refusal import Conflict, Invalid, Missing, Refused, SignInNeeded
 from freehold.control.sessions import Started, begin
 from freehold.store.engine import explained, reading
 from freehold.store.tenants import invites, members, users
@@ -91,6 +91,13 @@ def new_secret() -> str:
     return PREFIX + secrets.token_urlsafe(32)
 
 
+class Unusable(Missing):
+    """One answer for all, so that it tells nothing."""
+
+    def __init__(self) -> None:
+        Refused.__init__(self, "This invitation is unknown, was used, or is no longer good: ask for another one.")
+
+
 def link(url: str, secret: str) -> str:
     """What stands after # is sent to no server, and stands in no log."""
     return f"{url.rstrip('/')}/join#{secret}"
@@ -112,7 +119,7 @@ class Acceptance(Struct, frozen=True):
 def accept(plane: Plane, given: Acceptance, signed_in: Actor | None, address: str, agent: str) -> Started | None:
     """Join, as the person whom the password or the session proves. None: a code of the second factor is needed.
 
-    Raises Missing for one that is unknown, used or expired; Invalid, SignInNeeded, Conflict, TooMany.
+    Raises Unusable, Invalid, SignInNeeded, Conflict, TooMany.
     """
     with explained(plane.address), reading(plane.engine) as connection:
         invite = _usable(connection, given.secret, None)
@@ -179,13 +186,13 @@ class _Joining:
 
 
 def _usable(connection: Connection, secret: str, now_ms: int | None) -> Row:
-    """Raises Missing: the same for one that never was, was used, is expired, or sets up what is set up."""
+    """Raises Unusable: it never was, was used, is expired, or sets up what is set up."""
     query = select(invites).where(invites.c.digest == key_digest(secret.encode()))
     row = connection.execute(query).mappings().first() if secret.startswith(PREFIX) else None
     late = row is not None and now_ms is not None and row["expires_ms"] <= now_ms
     used = row is not None and row["operator"] and connection.scalar(select(users.c.id).limit(1)) is not None
     if row is None or row["accepted_ms"] or late or used:
-        raise Missing("invitation", secret[: len(PREFIX) + 4])
+        raise Unusable
     return dict(row)
 
 

@@ -60,7 +60,7 @@ def is_common(password: str, email: str = "") -> bool:
     rest = plain
     for part in own:
         rest = rest.replace(part, "")
-    return len(rest) < 5
+    return len(rest) < 6
 
 
 def digest(password: str) -> str:
