@@ -158,6 +158,7 @@ def _users(app: FastAPI) -> None:
         return found[offset : offset + count], len(found)
 
     def add(plane: Plane, actor: Actor, given: User) -> Row:
+        given.active = given.active is not False
         return provisioning.add_person(plane, actor, person_of(given))
 
     def write(plane: Plane, actor: Actor, id: str, given: User, version: int | None) -> Row:
@@ -231,6 +232,8 @@ class _Kind:
                 before = self.shown(self.read(plane, actor, id), _base(request))
                 given = self.model.model_validate(body, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
                 given.replace(before)
+                if isinstance(given, User) and given.active is None:
+                    given.active = before.active  # nobody is switched on by not being spoken of
                 row = self.write(plane, actor, id, given, version)
                 return self._one(request, row, Context.RESOURCE_REPLACEMENT_RESPONSE)
 

@@ -32,5 +32,7 @@ def rewrap(change: Change, master: MasterKey) -> int:
             done += 1
     of_users = totp.rewrap(connection, master)
     if done or of_users:
-        change.record("rewrap", "master_key", master.id.hex(), "", None, {"workspaces": done, **({"users": of_users} if of_users else {})})
+        change.record(
+            "rewrap", "master_key", master.id.hex(), "", None, {"workspaces": done, **({"users": of_users} if of_users else {})}
+        )
     return done + of_users
