@@ -21,6 +21,7 @@ from freehold.base import errors
 from freehold.cli import main as cli
 from freehold.config import schema
 from freehold.control.rights import SCOPES, roles_with
+from freehold.control.rights import OPERATOR_SCOPES, RANKED, ROLES, SCOPES, allows
 from freehold.upstream.catalogue import PROVIDERS, ProviderRow
 
 FOLDER = Path(__file__).parent / "reference"
@@ -37,6 +38,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "openapi.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
         "providers.md": providers_page(),
+        "roles.md": roles_page(),
     }
 
 
@@ -146,6 +148,10 @@ def config_page() -> str:
         "TargetConfig",
         "KeyConfig",
         "AdminConfig",
+        "SignInConfig",
+        "OidcConfig",
+        "ScimConfig",
+        "RoleConfig",
         "AuditConfig",
         "SecretsConfig",
         "ServerConfig",
@@ -187,6 +193,10 @@ def shown_type(annotation: ast.expr) -> str:
         ("ServerConfig", "server"),
         ("CredentialConfig", "credential"),
         ("AdminConfig", "admin"),
+        ("SignInConfig", "sign-in"),
+        ("OidcConfig", "oidc"),
+        ("ScimConfig", "scim"),
+        ("RoleConfig", "role in a workspace"),
         ("AuditConfig", "audit"),
         ("SecretsConfig", "secrets"),
         ("Secret", "secret"),
@@ -223,6 +233,26 @@ def errors_page() -> str:
             meaning = next(filter(None, (meanings.get(base.__name__) for base in kind.__mro__)))
             rows.append((f"`{kind.kind}`", "the provider's" if name == "UpstreamRefused" else str(kind.status), name, meaning))
     return page("Errors", intro, table(("code", "status", "type", "when"), sorted(rows)))
+
+
+# --- roles ---
+
+
+def roles_page() -> str:
+    intro = (
+        "What each role may do in its workspace. `own`: what one made oneself; who may write, may do that too. How people get\n"
+        "roles: [people and roles](../concepts/people.md)."
+    )
+    rows = [
+        (f"`{scope}`", *("yes" if allows(ROLES[role], scope) else "" for role in RANKED), about)
+        for scope, about in SCOPES.items()
+    ]
+    operators = ", ".join(f"`{scope}`" for scope in SCOPES if scope in OPERATOR_SCOPES)
+    after = (
+        f"An operator looks after the installation, and may do this in every workspace, member or not: {operators}.\n"
+        "Beside that, operators make workspaces, switch them off, see users and their sessions, and switch users off."
+    )
+    return page("Roles", intro, table(("right", *RANKED, "to"), rows), after)
 
 
 # --- providers ---

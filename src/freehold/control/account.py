@@ -53,6 +53,8 @@ class Second(Struct, frozen=True):
 def sign_in(plane: Plane, login: Login, address: str, agent: str) -> Started | None:
     """None: the password is right, and a code is needed. Raises SignInNeeded, TooMany. The same answer whoever exists."""
     proof = prove(plane, login.email, login.password, address)
+    if proof.user is None and not _is_told(proof.failures):
+        raise SignInNeeded(WRONG)  # nothing to write: guessing must not hold up those who work
     fresh = _rehashed(proof, login.password)
     with plane.writing(nobody(address)) as change:
         user = still(change, proof)
@@ -106,9 +108,13 @@ def factor(change: Change, user: Row, code: str) -> Second:
 
 def failed(change: Change, user: Row | None, failures: int) -> None:
     """Into the audit log: the 1st, 2nd, 4th, 8th ... of an account, so that nobody can fill it."""
-    if failures & (failures - 1) == 0:
+    if _is_told(failures):
         user_id, email = (user["id"], user["email"]) if user is not None else ("", "")
         change.record("sign_in_failed", "user", user_id, email, None, {"failures": failures})
+
+
+def _is_told(failures: int) -> bool:
+    return failures & (failures - 1) == 0
 
 
 def forgiven(change: Change, user: Row, address: str) -> None:

@@ -15,7 +15,7 @@ from freehold.control.model import EditObject, Id, Model, NewObject, Time, View,
 from freehold.control.noun import Noun, Row
 from freehold.control.plane import Change, Plane
 from freehold.control.refusal import Forbidden, Invalid
-from freehold.control.rights import ROLES, SCOPES, allows
+from freehold.control.rights import ROLES, SCOPES, allows, may_give
 from freehold.store.schema import workspaces
 from freehold.store.tenants import members, tokens, users
 
@@ -77,6 +77,7 @@ class Tokens(Noun[Token]):
         member = change.connection.execute(query).first()
         if member is None:
             raise Invalid("member_id", f"There is no member {values['member_id']!r} in this workspace.")
+        self._may_act_as(change.actor, member)
         for at, scope in enumerate(values["scopes"]):
             if scope not in SCOPES:
                 raise Invalid(f"scopes[{at}]", f"There is no scope {scope!r}; there are: {', '.join(SCOPES)}.")
@@ -84,6 +85,15 @@ class Tokens(Noun[Token]):
         if missing := [scope for scope in wanted if not change.actor.may(scope)]:
             raise Forbidden(f"A token can't do more than whoever makes it; you lack: {', '.join(sorted(missing))}.")
         return values
+
+    def _may_act_as(self, actor: Actor, member: Any) -> None:
+        """Oneself, or a service account that one could have made: a token is never somebody else's in disguise."""
+        if actor.kind == "command" or member.id == actor.member_id:
+            return
+        if member.kind != "service":
+            raise Forbidden("A token acts for whoever makes it, or for a service account, not for another person.")
+        if not may_give(actor.scopes, member.role):
+            raise Forbidden(f"{member.name!r} has the role {member.role}, with rights that you lack.")
 
     def visible(self, actor: Actor) -> Sequence[ColumnElement[bool]]:
         """Everybody's for whoever may revoke them, else one's own."""
