@@ -20,8 +20,7 @@ from freehold.admin.who import who
 from freehold.base import errors
 from freehold.cli import main as cli
 from freehold.config import schema
-from freehold.control.rights import SCOPES, roles_with
-from freehold.control.rights import OPERATOR_SCOPES, RANKED, ROLES, SCOPES, allows
+from freehold.control.rights import OPERATOR_SCOPES, RANKED, ROLES, SCOPES, allows, roles_with
 from freehold.upstream.catalogue import PROVIDERS, ProviderRow
 
 FOLDER = Path(__file__).parent / "reference"

@@ -129,9 +129,7 @@ class OidcConfig(Strict):
     name: str  # shown to people, and part of the redirect URI
     issuer: str  # as the provider writes it in its tokens
     client_id: str  # as the provider knows this Freehold
-    client_secret: str | None = (
-        None  # its secret there: a variable, file:/run/secrets/x or vault:path#field; unset: a public client
-    )
+    client_secret: str | None = None  # a variable, file:/run/secrets/x or vault:path#field; unset: a public client
     scopes: list[str] = field(default_factory=lambda: ["openid", "email", "profile"])  # what is asked for
     groups_claim: str = "groups"  # the claim with the names or ids of a person's groups
     roles: dict[str, Role | RoleConfig] = field(default_factory=dict)  # by group; at each sign-in the person's role follows it
