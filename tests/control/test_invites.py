@@ -32,7 +32,7 @@ def test_an_invitation_makes_a_member_and_signs_in(plane: Plane) -> None:
     assert started is not None and started.email == ADA
     found = member_of(plane, started.user_id)
     assert found["role"] == "admin" and found["kind"] == "person" and found["managed_by"] is None
-    assert acts(plane, "default")[-2:] == ["create invite", "joined member"] and acts(plane) == ["sign_in user"]
+    assert acts(plane, "default")[-2:] == ["invited invite", "joined member"] and acts(plane) == ["sign_in user"]
     listed, _ = Invites().page(plane, command(), {})
     assert listed[0].accepted_at is not None and not hasattr(listed[0], "invite")
 

@@ -74,6 +74,9 @@ class Invites(Noun[Invite]):
         made = super().insert(change, {**values, **more})
         return InviteMade(**made.model_dump(), version=made.version, invite=secret)
 
+    def _written(self, change: Change, action: str, object_id: str, before: Row | None) -> Invite:
+        return super()._written(change, "invited" if action == "create" else action, object_id, before)
+
     def prepared(self, change: Change, values: dict[str, Any], before: Row | None) -> dict[str, Any]:
         if before is not None:
             return values

@@ -226,7 +226,8 @@ def change_group(plane: Plane, actor: Actor, team_id: str, given: Group, version
         _must_be_new(change, given.name, team_id)
         values = {"name": given.name, "members": list(given.members), "external_id": given.external_id}
         _TEAMS.update(change, team_id, values)
-        _give_roles(change, {*before["members"], *given.members})
+        there, wanted = set(before["members"]), set(given.members)
+        _give_roles(change, there ^ wanted if given.name == before["name"] else there | wanted)
         return _group(change.connection, change.workspace, team_id)
 
 
