@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input insta
 STAMPS := .venv/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help up install test fuzz check format compile uncompile wheel bench docs docs-conformance docs-translation prices lock clean
+.PHONY: help up install test fuzz fuzz-api check format compile uncompile wheel bench docs docs-conformance docs-translation prices lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ test: $(STAMPS)/dev ## Run the tests (PYTEST_ARGS="-k name")
 
 fuzz: $(STAMPS)/dev ## Damage recorded traffic and feed it to every codec (FUZZ_ARGS="--seconds 60")
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+fuzz-api: $(STAMPS)/dev ## Ask the admin API all that its document allows, and what not (FUZZ_ARGS="--examples 500 --postgresql")
+	$(BIN)/python -m tests.admin.fuzzing $(FUZZ_ARGS)
 
 check: $(STAMPS)/dev ## Lint, format check, types, import layers
 	$(BIN)/ruff check .

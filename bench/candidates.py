@@ -108,7 +108,7 @@ def start_freehold(upstream: int, core: int, folder: Path, program: Sequence[str
     port = free_port()
     config, data = folder / "freehold.yaml", folder / "data"
     config.write_text(FREEHOLD_YAML.format(upstream=upstream, key=FREEHOLD_KEY))
-    command = [*(program or (sys.executable, "-m", "freehold")), "up"]
+    command = [*(program or (sys.executable, "-m", "freehold")), "up", "--no-admin"]
     command += ["--config", str(config), "--data", str(data), "--port", str(port)]
     # Out of reach, so that the spool is left for us to count; bench/ledger.py measures what shipping it costs.
     process = Process(command, core, folder / "log", {"FREEHOLD_DATABASE_URL": "postgresql://127.0.0.1:1/none"})

@@ -20,11 +20,11 @@ from freehold.store import ledger, rows
 from freehold.store.address import StoreError, database, parse
 from freehold.store.container import Passphrase
 from freehold.store.engine import writing
-from freehold.store.keys import create_key
 from freehold.store.masterkey import find
 from freehold.store.ship import ship
 from freehold.store.spool import LedgerLine, Spool
 from tests.control.conftest import Store
+from tests.keyfiles import create_key
 from tests.samples import fill
 from tests.store.test_rows import METADATA
 

@@ -11,7 +11,7 @@ import pytest
 from msgspec import json
 
 from freehold.config.schema import CredentialConfig, ProviderConfig
-from freehold.pipeline.compile import compile_snapshot
+from freehold.pipeline.objects import Objects, compile_snapshot
 from freehold.upstream.catalogue import PROVIDERS
 from freehold.upstream.credentials import Credentials, azure
 from freehold.upstream.credentials.sigv4 import AwsKeys, Signer
@@ -25,10 +25,7 @@ CHAT = "/v1/chat/completions"
 async def with_credential(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], **given: Any
 ) -> ScriptedUpstream:
-    credentials = Credentials(gateway.pool, env)
-    monkeypatch.setattr(
-        "tests.pipeline.conftest.compile_snapshot", lambda *args: compile_snapshot(*args, credentials=credentials)
-    )
+    monkeypatch.setattr(gateway, "objects", Objects(PROVIDERS, Credentials(gateway.pool, env)))
     lab = await gateway.upstream("lab")
     gateway.config.providers["lab"] = ProviderConfig(
         dialect="openai_chat", base_url=f"{lab.url}/v1", region="eu-west-1", credential=CredentialConfig(**given)
@@ -93,5 +90,5 @@ def test_a_fixed_key_has_no_credential_in_its_way() -> None:
     from freehold.config.schema import Config
 
     given = {"azure": ProviderConfig(resource="r", api_key="k"), "openai": ProviderConfig(api_key="k")}
-    snapshot = compile_snapshot(Config(providers=given), PROVIDERS, [])
-    assert all(side.credential is None for p in snapshot.providers.values() for side in p.sides.values())
+    snapshot = compile_snapshot(Config(providers=given), PROVIDERS)
+    assert all(side.credential is None for p in snapshot.space.providers.values() for side in p.sides.values())

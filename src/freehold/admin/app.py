@@ -7,11 +7,14 @@ from collections.abc import Callable
 from fastapi import APIRouter, FastAPI, Request
 
 from freehold import __version__
-from freehold.admin import problems
+from freehold.admin import audit, calls, document, keys, models, problems, usage
 from freehold.admin.objects import router
 from freehold.control.actor import Actor
 from freehold.control.apps import Apps
+from freehold.control.credentials import Credentials
 from freehold.control.plane import Plane
+from freehold.control.providers import Providers
+from freehold.control.routes import Routes
 from freehold.control.teams import Teams
 from freehold.control.tokens import TokenMade, Tokens
 
@@ -29,9 +32,18 @@ def make_app(plane: Plane, who: Who) -> FastAPI:
     app.state.plane = plane
     app.state.who = who
     problems.install(app)
+    document.install(app)
     api = APIRouter(prefix="/api/v1")
     api.include_router(router(Teams()))
     api.include_router(router(Apps()))
+    api.include_router(keys.router())
+    api.include_router(router(Providers()))
+    api.include_router(router(Credentials()))
+    api.include_router(router(Routes()))
+    api.include_router(models.router())
+    api.include_router(audit.router())
+    api.include_router(usage.router())
+    api.include_router(calls.router())
     api.include_router(router(Tokens(), TokenMade))
     app.include_router(api)
     return app

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 from freehold.config.address import GAPS, gaps, is_plain, plain
 from freehold.config.problem import Path, nearest, shown
 from freehold.config.schema import Config, CredentialConfig, ProviderConfig, RouteConfig
+from freehold.policy.address import networks
 from freehold.wire.registry import SPOKEN
 
 MIN_KEY_CHARS = 16
 SANDBOX = "sandbox"
 
-_PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _VISIBLE = re.compile(r"[!-~]*\Z")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 # What frames a request is the transport's to say.
@@ -73,7 +74,14 @@ def broken_rules(config: Config, names: Names, env: Mapping[str, str]) -> Iterat
     for name, route in config.routes.items():
         yield from _route(name, route, names, env)
     yield from _keys(config, names)
+    if config.audit.syslog is not None:
+        yield from _syslog(("audit", "syslog"), config.audit.syslog)
     server = config.server
+    for i, text in enumerate(server.trusted_proxies):
+        try:
+            networks([text])
+        except ValueError:
+            yield ("server", "trusted_proxies", i), f'"{shown(text)}" is no network', "such as 10.0.0.0/8 or 192.168.1.7"
     for field in ("tls_cert", "tls_key"):
         file = getattr(server, field)
         if file is not None:
@@ -85,7 +93,7 @@ def broken_rules(config: Config, names: Names, env: Mapping[str, str]) -> Iterat
 
 def _provider(name: str, provider: ProviderConfig, names: Names, env: Mapping[str, str]) -> Iterator[Found]:
     path: Path = ("providers", name)
-    if not _PROVIDER_NAME.match(name):
+    if not PROVIDER_NAME.match(name):
         hint = "letters, digits, dots, dashes; clients write provider/model"
         yield path, f'"{shown(name)}" cannot be a provider\'s name', hint
     if provider.base_url is not None:
@@ -331,6 +339,18 @@ def _header(path: Path, name: str, value: str) -> Iterator[Found]:
         yield path, f"{name.lower()} is set by the gateway itself", "remove it"
     elif value != value.strip() or not all(" " <= c <= "~" or c == "\t" for c in value):
         yield path, "the value holds a line break, outer spaces or a letter outside ASCII", "visible ASCII and inner spaces only"
+
+
+def _syslog(path: Path, url: str) -> Iterator[Found]:
+    try:
+        parts = urlsplit(url)
+        right = (
+            parts.scheme in ("udp", "tcp") and parts.hostname and parts.port and not (parts.path or parts.query or parts.username)
+        )
+    except ValueError:
+        right = False
+    if not right:
+        yield path, "not the address of a syslog server", "for example udp://192.0.2.7:514 or tcp://logs.example.com:601"
 
 
 def _file(path: Path, file: str) -> Iterator[Found]:

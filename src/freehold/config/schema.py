@@ -109,6 +109,18 @@ class SecretsConfig(Strict):
     refresh: Annotated[float, Meta(ge=1, le=86_400)] = 300.0  # seconds after which secrets from Vault are read again
 
 
+class AdminConfig(Strict):
+    """What administrators of workspaces may do."""
+
+    private_networks: bool = False  # providers at addresses of this machine and its networks; else the public internet only
+
+
+class AuditConfig(Strict):
+    """Where the audit log goes beside the database."""
+
+    syslog: str | None = None  # udp://HOST:PORT or tcp://HOST:PORT of a syslog server (RFC 5424)
+
+
 class ServerConfig(Strict):
     """How clients are served. Times in seconds. Changes count from the next start."""
 
@@ -119,6 +131,7 @@ class ServerConfig(Strict):
     idle_timeout: Seconds = 75.0  # a kept-alive connection without a request
     send_timeout: Seconds = 300.0  # a client that takes no byte of its reply
     drain_timeout: Seconds = 30.0  # for calls under way when the gateway is told to stop
+    trusted_proxies: list[str] = field(default_factory=list)  # networks whose X-Forwarded-For is believed, such as 10.0.0.0/8
     tls_cert: str | None = None  # PEM file with the certificate chain; with `tls_key`, serves https
     tls_key: str | None = None  # PEM file with its private key
 
@@ -138,5 +151,7 @@ class Config(Strict):
     routes: dict[str, RouteConfig] = field(default_factory=dict)  # by the model name that clients ask for
     keys: list[KeyConfig] = field(default_factory=list)  # beside those made by `freehold key create`
     server: ServerConfig = field(default_factory=ServerConfig)  # how clients are served
+    admin: AdminConfig = field(default_factory=AdminConfig)  # the admin API
+    audit: AuditConfig = field(default_factory=AuditConfig)  # the record of administrative acts
     retention: RetentionConfig = field(default_factory=RetentionConfig)  # how long the record of calls is kept
     secrets: SecretsConfig = field(default_factory=SecretsConfig)  # those that are kept elsewhere

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from freehold.base.secret import key_digest
 from freehold.control.actor import Actor
@@ -55,6 +56,7 @@ class Tokens(Noun[Token]):
     edit = EditToken
     filters = ("name", "member_id")
     may_own = True
+    reads = "token:own"
 
     def create(self, plane: Plane, actor: Actor, given: Model) -> TokenMade:
         with plane.changing(actor, "token:own") as change:
@@ -82,6 +84,10 @@ class Tokens(Noun[Token]):
         if missing := [scope for scope in wanted if not change.actor.may(scope)]:
             raise Forbidden(f"A token can't do more than whoever makes it; you lack: {', '.join(sorted(missing))}.")
         return values
+
+    def visible(self, actor: Actor) -> Sequence[ColumnElement[bool]]:
+        """Everybody's for whoever may revoke them, else one's own."""
+        return () if actor.may("token:write") else (tokens.c.member_id == actor.member_id,)
 
     def owns(self, change: Change, row: Row) -> bool:
         return bool(change.actor.member_id) and row["member_id"] == change.actor.member_id

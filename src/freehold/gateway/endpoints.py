@@ -147,6 +147,7 @@ class Gateway:
         if not opens:
             asked = structs.replace(asked, content_type=request.headers.get(b"content-type", b""))
         x = Exchange(dialect, kind, request.headers, request.body, request.arrived_ns, home, asked)
+        x.address = request.client_ip
         if kind == "realtime":
             try:
                 x.upgrade = websocket.acceptance(request)
@@ -162,7 +163,7 @@ class Gateway:
         if endpoint is None:
             return NotFound(_no_path(request))
         try:
-            admit.principal_of(request.headers, self.runtime.snapshot, endpoint.asked.query)
+            admit.principal_of(request.headers, self.runtime.snapshot, request.client_ip, endpoint.asked.query)
         except GatewayError as error:
             return error
         return None
@@ -176,6 +177,7 @@ class Gateway:
         else:
             dialect = endpoint.dialect
             x = Exchange(dialect, endpoint.kind, request.headers, b"", monotonic_ns(), endpoint.home)
+            x.address = request.client_ip
             x.error, x.status, call_id = error, error.status, x.call_id
             if isinstance(error, ClientError):
                 self._record(x)
@@ -186,7 +188,7 @@ class Gateway:
 
     def _record(self, x: Exchange) -> None:
         try:
-            x.principal = admit.principal_of(x.headers, self.runtime.snapshot)
+            x.principal = admit.principal_of(x.headers, self.runtime.snapshot, x.address)
         except GatewayError:
             return
         x.outcome = "refused"

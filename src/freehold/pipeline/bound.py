@@ -14,7 +14,7 @@ from msgspec import structs
 from freehold.base.errors import ClientError, InvalidRequest, NotFound, Unsupported
 from freehold.pipeline import batch
 from freehold.pipeline.exchange import Exchange
-from freehold.pipeline.runtime import Provider, Route, Runtime, Side, Snapshot, Target, make_target
+from freehold.pipeline.runtime import Provider, Route, Runtime, Side, Space, Target, make_target
 from freehold.upstream.head import bodyless_head, complete_head
 from freehold.upstream.reply import Reply
 from freehold.upstream.transport import Pieces
@@ -54,13 +54,15 @@ _NOT_TOLD_STARTS = (b"x-freehold-", b"access-control-", b"cf-", b"openai-organiz
 
 def opened(x: Exchange, rt: Runtime) -> tuple[Peek, Route]:
     """The call's peek and route. Raises NotFound, InvalidRequest."""
-    provider = _provider(x, rt.snapshot)
+    assert x.principal is not None
+    space = x.principal.space
+    provider = _provider(x, space)
     name = f"{provider.name}/*"
     side = provider.main if x.kind == "passthrough" else provider.side(x.dialect, x.kind)
     query = _query(x.asked.raw_query, side.query)
     asked = x.asked = structs.replace(x.asked, model=name, raw_query=query)
     if x.kind != "passthrough":
-        return x.dialect.peek(x.body, x.kind, asked), rt.snapshot.route(name)
+        return x.dialect.peek(x.body, x.kind, asked), space.route(name)
     x.dialect = side.dialect
     path = _below(asked.path)
     x.heard = _listen(provider, side.prefix + path, x.body, asked)
@@ -76,11 +78,11 @@ def opened(x: Exchange, rt: Runtime) -> tuple[Peek, Route]:
         opaque=True,
     )
     if x.heard is None:
-        return peek, rt.snapshot.route(name)
+        return peek, space.route(name)
     return peek, Route(name, (make_target(provider, x.heard[1].model),), 0)
 
 
-def _provider(x: Exchange, snapshot: Snapshot) -> Provider:
+def _provider(x: Exchange, space: Space) -> Provider:
     """By the path's prefix, by the header, or the only one that it can be."""
     assert x.principal is not None
     allows = x.principal.access.allows
@@ -88,10 +90,10 @@ def _provider(x: Exchange, snapshot: Snapshot) -> Provider:
     if x.kind != "passthrough" and b"anthropic-version" in x.headers:
         # Its path is the same, and its files must not end up at another provider.
         raise InvalidRequest(f"{x.kind.capitalize()} of Anthropic's API are reached below /passthrough/anthropic/v1/.")
-    found = snapshot.providers.get(name)
+    found = space.providers.get(name)
     if found is not None:
         return found
-    able = [p for p in snapshot.providers.values() if _has(p, x) and allows(f"{p.name}/*")]
+    able = [p for p in space.providers.values() if _has(p, x) and allows(f"{p.name}/*")]
     if not name and len(able) == 1:
         return able[0]
     names = ", ".join(sorted(p.name for p in able)[:20]) or "none"

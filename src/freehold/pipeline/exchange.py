@@ -19,6 +19,7 @@ class Exchange:
     """Attributes in the order in which the phases fill them."""
 
     __slots__ = (
+        "address",
         "arrived_ns",
         "asked",
         "attempts",
@@ -71,6 +72,7 @@ class Exchange:
         self.arrived_ns = arrived_ns  # monotonic
         self.home = home  # provider that a bare model name means under /openai and /anthropic
         self.asked = asked  # what the URL says
+        self.address = ""  # the peer's
         self.upgrade = b""  # header lines that accept a WebSocket
         self.call_id = new_call_id()
         # admit

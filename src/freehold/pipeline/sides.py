@@ -45,14 +45,17 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def sides(
-    name: str, given: ProviderConfig, row: ProviderRow | None, credential: Credential | None
+    name: str, given: ProviderConfig, row: ProviderRow | None, credential: Credential | None, *, public_only: bool = False
 ) -> tuple[Side, dict[str, Side]]:
-    """The main side, and all by the name of the dialect. Raises ValueError naming the field that is wrong."""
+    """The main side, and all by the name of the dialect. Raises ValueError naming the field that is wrong.
+
+    `public_only`: of a tenant; see Origin.
+    """
     plans = [plan for plan in _plans(name, given, row) if plan.dialect in SPOKEN]
     if not plans:
         wanted = given.dialect or (row.dialect if row else "")
         raise ValueError(f"providers.{name}.dialect: {wanted!r} is not spoken here; it is one of {', '.join(sorted(SPOKEN))}")
-    made = [(SPOKEN[plan.dialect].name, _side(name, given, plan, credential)) for plan in plans]
+    made = [(SPOKEN[plan.dialect].name, _side(name, given, plan, credential, public_only)) for plan in plans]
     return made[0][1], dict(reversed(made))
 
 
@@ -127,9 +130,9 @@ def _filled(name: str, base_url: str, given: ProviderConfig) -> str:
         raise ValueError(f"providers.{name}.{gap.args[0]}: missing; it stands in the base URL {base_url}") from None
 
 
-def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential | None) -> Side:
+def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential | None, public_only: bool) -> Side:
     try:
-        origin, prefix = parse_base_url(plan.base_url, given.ca_file, given.max_connections or 0)
+        origin, prefix = parse_base_url(plan.base_url, given.ca_file, given.max_connections or 0, public_only=public_only)
     except ValueError as error:
         raise ValueError(f"providers.{name}.base_url: {error}") from None
     dialect = SPOKEN[plan.dialect]

@@ -187,12 +187,13 @@ keys = _object(
 providers = _object("providers", document("config"), UniqueConstraint("workspace", "name", name="providers_by_name"))
 routes = _object("routes", document("config"), UniqueConstraint("workspace", "name", name="routes_by_name"))
 
-# Secrets for providers. `secret` opens with the workspace's key alone.
+# Secrets for providers. `secret` opens with the workspace's key alone (store/credential.py says what is in it).
 credentials = _object(
     "credentials",
     text("provider"),
     sealed("secret"),
-    text("last4"),
+    text("last4"),  # "": too short to show any of it, or a reference
+    maybe_text("reference"),  # to be seen; what counts is sealed
     flag("disabled"),
     UniqueConstraint("workspace", "provider", "name", name="credentials_by_name"),
 )
@@ -227,20 +228,26 @@ audit = Table(
     text("object"),
     maybe_text("before"),  # JSON, with sorted names and without secrets
     maybe_text("after"),
-    text("digest"),
+    text("digest"),  # keyed by the master key
     Index("audit_by_time", "workspace", "at_ms"),
 )
 
-# Answers to requests that carried an Idempotency-Key.
+# How far the audit log has been sent to a syslog server.
+audit_sent = Table(
+    "audit_sent",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    number("sequence"),
+)
+
+# Answers to requests that carried an Idempotency-Key. The request's digest is sealed with the answer: it may tell of a secret.
 replies = Table(
     "replies",
     metadata,
     Column("actor", Text, primary_key=True),
     Column("idempotency_key", Text, primary_key=True),
-    text("request"),  # digest of method, path and body
-    number("status"),
-    sealed("body"),
-    text("etag"),
+    sealed("answer"),
     number("at_ms"),
     Index("replies_by_time", "at_ms"),
 )

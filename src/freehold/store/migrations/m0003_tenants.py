@@ -133,6 +133,7 @@ def _ways() -> None:
         *_texts("provider"),
         _bytes("secret"),
         *_texts("last4"),
+        Column("reference", Text),
         *_flags("disabled"),
         UniqueConstraint("workspace", "provider", "name", name="credentials_by_name"),
     )
@@ -157,13 +158,16 @@ def _happened() -> None:
     )
     op.create_index("audit_by_time", "audit", ["workspace", "at_ms"])
     op.create_table(
+        "audit_sent",
+        Column("workspace", Text, primary_key=True),
+        Column("target", Text, primary_key=True),
+        *_numbers("sequence"),
+    )
+    op.create_table(
         "replies",
         Column("actor", Text, primary_key=True),
         Column("idempotency_key", Text, primary_key=True),
-        *_texts("request"),
-        *_numbers("status"),
-        _bytes("body"),
-        *_texts("etag"),
+        _bytes("answer"),
         *_numbers("at_ms"),
     )
     op.create_index("replies_by_time", "replies", ["at_ms"])
