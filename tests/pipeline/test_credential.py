@@ -16,6 +16,7 @@ from freehold.upstream.catalogue import PROVIDERS
 from freehold.upstream.credentials import Credentials, azure
 from freehold.upstream.credentials.sigv4 import AwsKeys, Signer
 from tests.pipeline.conftest import RunningGateway
+from tests.pipeline.taking import Sender
 from tests.pipeline.upstream import Act, ScriptedUpstream, reply
 
 BODY = {"model": "lab/m", "messages": [{"role": "user", "content": "x"}]}
@@ -49,6 +50,18 @@ async def test_each_call_is_signed_over_what_is_sent(gateway: RunningGateway, mo
         )
         assert f"authorization: {seen.headers['authorization']}\r\n".encode() in lines
         assert abs(unix_s - time.time()) < 60
+
+
+async def test_an_upload_that_must_be_signed_is_held_until_it_is_whole(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = await with_credential(gateway, monkeypatch, {}, type="aws", access_key_id="AKIA1", secret_access_key="hush")
+    sender = await Sender(gateway.port, "/passthrough/lab/anything", None).open()
+    await sender.send([b"x" * 300_000])
+    sender.end()
+    assert (await sender.answer()).status == 200
+    assert lab.seen[0].body == b"x" * 300_000
+    assert "transfer-encoding" not in lab.seen[0].headers, "a body that is not known yet can't have been signed"
 
 
 async def test_without_a_credential_the_call_fails_naming_the_provider_and_is_free(

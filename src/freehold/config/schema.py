@@ -106,6 +106,7 @@ class ServerConfig(Strict):
     """How clients are served. Times in seconds. Changes count from the next start."""
 
     max_body_mib: Annotated[float, Meta(gt=0, le=1024)] = 32  # largest request body, in MiB
+    max_upload_mib: Annotated[float, Meta(gt=0, le=1_048_576)] = 512  # largest file or form that is passed on as it comes, in MiB
     max_connections: Annotated[int, Meta(ge=1)] = 10_000  # client connections of one worker; more are answered 503
     header_timeout: Seconds = 10.0  # for a request's head to arrive
     body_timeout: Seconds = 60.0  # between two pieces of a request body; for all of it up to 64 KB

@@ -70,7 +70,7 @@ async def first_event(x: Exchange, rt: Runtime, ask: Callable[[Exchange, Runtime
             except UpstreamError as error:
                 last = error
                 _note_failure(x, rt, target, began, error)
-                if not may_fall_back(error):
+                if not may_fall_back(error) or (x.rest is not None and not x.rest.repeatable):
                     raise
                 if not may_retry_here(error, another=position + 1 < len(targets)):
                     break
@@ -178,6 +178,8 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Re
     assert x.peek is not None
     content_type = reply.header(b"content-type")
     streams = content_type.startswith(side.dialect.stream_types) if content_type else x.peek.stream and not x.peek.opaque
+    if x.rest is not None:
+        x.peek.stream = x.peek.stream or streams  # what asks for it may stand behind the file, not read yet
     relay = x.relay = _relay(x, rt, side, streams, content_type)
     peek, want_stream = x.peek, x.peek.stream
     stream_type = peek.stream_type or x.dialect.stream_content_type

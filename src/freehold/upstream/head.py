@@ -89,6 +89,11 @@ def bodyless_head(constant: bytes, forwarded: bytes = b"") -> bytes:
     return b"%b%b\r\n" % (constant, forwarded)
 
 
+def chunked_head(constant: bytes, forwarded: bytes = b"") -> bytes:
+    """The whole head of a request whose body's length is not known."""
+    return b"%btransfer-encoding: chunked\r\n%b\r\n" % (constant, forwarded)
+
+
 def complete_head(constant: bytes, body_bytes: int, forwarded: bytes = b"") -> bytes:
     """The whole head for `Pool.send`. `forwarded` are header lines ended by CRLF that were checked when they were read."""
     return b"%bcontent-length: %d\r\n%b\r\n" % (constant, body_bytes, forwarded)

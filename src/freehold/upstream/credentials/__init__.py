@@ -22,6 +22,8 @@ from freehold.upstream.pool import Pool
 
 
 class Credential(Protocol):
+    signs_body: bool  # `lines` depends on the body, which must then be whole before it is sent
+
     def warm(self) -> None:
         """Begin to fetch the secret, if none is there, without waiting for it. Needs a running loop."""
         ...

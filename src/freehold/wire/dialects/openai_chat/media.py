@@ -39,7 +39,7 @@ PATHS: tuple[ClientPath, ...] = (
 KINDS: frozenset[Kind] = frozenset(client.kind for client in PATHS)
 DEFAULT_MODERATION = "omni-moderation-latest"  # what OpenAI takes where a request names no model
 
-_FORM_FIELDS = frozenset(("model", "stream", "prompt", "response_format"))
+FORM_FIELDS = frozenset(("model", "stream", "prompt", "response_format"))
 _TEXT_FORMATS = ("text", "srt", "vtt")
 _decode_str = json.Decoder(str).decode
 _encode = json.Encoder().encode
@@ -101,7 +101,7 @@ def _peek_session(kind: Kind, asked: Asked) -> Peek:
 
 
 def _peek_form(body: bytes, kind: Kind, asked: Asked) -> Peek:
-    form = multipart.read_form(asked.content_type, body, _FORM_FIELDS)
+    form = asked.form or multipart.read_form(asked.content_type, body, FORM_FIELDS)
     model = form.texts.get("model", "")
     if not model:
         raise InvalidRequest("'model' is missing: name the model to ask in a field of the form", param="model")
