@@ -162,6 +162,16 @@ async def test_a_batchs_usage_enters_the_record_once(gateway: RunningGateway) ->
     assert [line.call_id for line in gateway.ledger if line.kind == "batch"][3:] == ids
 
 
+async def test_a_batchs_requests_cost_what_the_vendor_says_of_batches(gateway: RunningGateway) -> None:
+    openai = await gateway.upstream("openai")
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    openai.acts(Act(pieces=[output("a", **usage).replace(b"gpt-4o-mini-2024", b"gpt-4o-mini-2024-07-18")]))
+    await gateway.call("/openai/v1/files/file-out/content", method="GET")
+    line = next(line for line in gateway.ledger if line.kind == "batch")
+    assert line.cost_nusd == (1000 * 150 + 100 * 600) // 2
+    assert line.price_source.startswith("genai-prices ")
+
+
 @pytest.mark.parametrize(
     "content", [b"\x00\x01binary", b'{"custom_id":"a","method":"POST","url":"/v1","body":{}}\n', b"{}\n" + CHATS, b""]
 )

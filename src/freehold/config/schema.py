@@ -31,12 +31,24 @@ class TimeoutsConfig(Strict):
 
 
 class PriceConfig(Strict):
-    """US dollars per million tokens. Replaces the price table for one target."""
+    """US dollars: per million tokens, but for the fields that begin with `per_`. Replaces the price table for one target.
 
-    input: Usd  # prompt tokens
-    output: Usd  # generated tokens
+    What has no price here is not billed, and a call without any that fits has no cost in the record. Give at least one.
+    """
+
+    input: Usd | None = None  # prompt tokens
+    output: Usd | None = None  # generated tokens
     cache_read: Usd | None = None  # prompt tokens read from the provider's cache; unset: as `input`
     cache_write: Usd | None = None  # prompt tokens written to it; unset: as `input`
+    audio_input: Usd | None = None  # prompt tokens that are sound; unset: as `input`
+    audio_output: Usd | None = None  # generated tokens that are sound; unset: as `output`
+    image_input: Usd | None = None  # prompt tokens that are pictures; unset: as `input`
+    image_output: Usd | None = None  # generated tokens that are pictures; unset: as `output`
+    per_minute: Usd | None = None  # minutes of audio, where the provider tells its seconds
+    per_million_characters: Usd | None = None  # characters to be spoken
+    per_image: Usd | None = None  # pictures made, whatever their size
+    per_thousand_searches: Usd | None = None  # search units of a rerank
+    per_thousand_requests: Usd | None = None  # calls, on top of all else
 
 
 class CredentialConfig(Strict):

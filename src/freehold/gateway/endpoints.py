@@ -146,6 +146,8 @@ class Gateway:
             self._send_error(request, InvalidRequest("Compressed request bodies are not accepted; send the JSON plain."), out)
             return
         dialect, kind, home, asked, opens = endpoint
+        if kind == "realtime":
+            websocket.unpack(request.headers)
         if not opens:
             asked = structs.replace(asked, content_type=request.headers.get(b"content-type", b""))
         x = Exchange(dialect, kind, request.headers, request.body, request.arrived_ns, home, asked)

@@ -179,7 +179,7 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Re
     content_type = reply.header(b"content-type")
     streams = content_type.startswith(side.dialect.stream_types) if content_type else x.peek.stream and not x.peek.opaque
     if x.rest is not None:
-        x.peek.stream = x.peek.stream or streams  # what asks for it may stand behind the file, not read yet
+        bound.learn(x, x.peek, streams)
     relay = x.relay = _relay(x, rt, side, streams, content_type)
     peek, want_stream = x.peek, x.peek.stream
     stream_type = peek.stream_type or x.dialect.stream_content_type

@@ -20,6 +20,7 @@ from freehold.upstream.head import bodyless_head, chunked_head, complete_head
 from freehold.upstream.reply import Reply
 from freehold.upstream.transport import Body, Pieces
 from freehold.wire.dialect import BOUND, Asked, ClientPath, Dialect, Peek, Relay
+from freehold.wire.dialects.openai_chat.media import fields_of
 from freehold.wire.dialects.openai_chat.media_tap import BatchTap, BesideTap, PassTap
 from freehold.wire.multipart import Upload
 
@@ -210,6 +211,13 @@ def _forwarded(x: Exchange, side: Side, head: bytes) -> bytes:
             if name not in left_out and not name.startswith((b"x-freehold-", b"x-forwarded-", b"proxy-", b"sec-")):
                 sent.setdefault(name, value)
     return b"".join(b"%b: %b\r\n" % pair for pair in sent.items() if pair[1] and _HEADER_VALUE.fullmatch(pair[1]))
+
+
+def learn(x: Exchange, peek: Peek, streams: bool) -> None:
+    """An answer comes to an upload: what of its form stands behind the file has been read by now, or not yet."""
+    peek.stream = peek.stream or streams
+    if x.asked.form is not None:
+        peek.fields = fields_of(x.asked.form)
 
 
 def reply_lines(x: Exchange, reply: Reply) -> bytes:
