@@ -13,7 +13,7 @@ from msgspec import json
 from freehold.config.schema import CredentialConfig, ProviderConfig
 from freehold.pipeline.compile import compile_snapshot
 from freehold.upstream.catalogue import PROVIDERS
-from freehold.upstream.credentials import Credentials, azure
+from freehold.upstream.credentials import Credentials, azure, ibm
 from freehold.upstream.credentials.sigv4 import AwsKeys, Signer
 from tests.pipeline.conftest import RunningGateway
 from tests.pipeline.taking import Sender
@@ -100,6 +100,20 @@ async def test_a_token_comes_through_the_pool_and_survives_a_reload(
     assert [seen.headers["authorization"] for seen in lab.seen] == ["Bearer ey.1"] * 3
     assert [seen.path for seen in entra.seen] == ["/t/oauth2/v2.0/token"]
     assert not re.search(b"hush", b"".join(seen.body for seen in lab.seen))
+
+
+async def test_watsonx_gets_a_token_for_its_key(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    iam = await gateway.upstream("iam")
+    iam.acts(Act(pieces=[json.encode({"access_token": "ey.ibm", "expires_in": 3600, "expiration": 0})]))
+    monkeypatch.setattr(ibm, "_IAM", f"{iam.url}/identity/token")
+    lab = await with_credential(gateway, monkeypatch, {}, type="ibm", api_key="hush")
+    lab.acts(reply())
+    for _ in range(2):
+        assert (await gateway.call(CHAT, BODY)).status == 200
+    assert [seen.headers["authorization"] for seen in lab.seen] == ["Bearer ey.ibm"] * 2
+    assert [seen.path for seen in iam.seen] == ["/identity/token"]
+    assert iam.seen[0].headers["content-type"] == "application/x-www-form-urlencoded" and b"hush" in iam.seen[0].body
+    assert not any(b"hush" in seen.body for seen in lab.seen)
 
 
 def test_a_fixed_key_has_no_credential_in_its_way() -> None:

@@ -46,7 +46,7 @@ class Row(Protocol):
     @property
     def also(self) -> Mapping[str, object]: ...
     @property
-    def credential(self) -> Literal["", "aws", "google", "azure"]: ...
+    def credential(self) -> Literal["", "aws", "google", "azure", "ibm"]: ...
     @property
     def fill(self) -> Mapping[str, tuple[str, ...]]: ...
     @property
@@ -249,6 +249,7 @@ _OF_TYPE = {
     "aws": ("access_key_id", "secret_access_key", "session_token", "profile", "role_arn", "web_identity_token_file"),
     "google": ("file",),
     "azure": ("tenant_id", "client_id", "client_secret", "scope"),
+    "ibm": ("api_key",),
 }
 
 

@@ -54,7 +54,7 @@ class PriceConfig(Strict):
 class CredentialConfig(Strict):
     """A cloud's own credential, in place of `api_key`. What is not written here is looked for where the cloud's tools look."""
 
-    type: Literal["aws", "google", "azure"]  # whose; each of the other fields belongs to one type
+    type: Literal["aws", "google", "azure", "ibm"]  # whose; each of the other fields belongs to one type
     access_key_id: str | None = None  # aws: a fixed key, with `secret_access_key`
     secret_access_key: str | None = None  # aws: give it by a variable
     session_token: str | None = None  # aws: where the fixed key is a temporary one
@@ -65,6 +65,7 @@ class CredentialConfig(Strict):
     tenant_id: str | None = None  # azure: unset: AZURE_TENANT_ID
     client_id: str | None = None  # azure: an application, or a user-assigned managed identity; unset: AZURE_CLIENT_ID
     client_secret: str | None = None  # azure: the application's secret; unset: AZURE_CLIENT_SECRET
+    api_key: str | None = None  # ibm: exchanged for tokens; unset: WATSONX_APIKEY, WATSONX_API_KEY or IBM_CLOUD_API_KEY
     scope: str | None = None  # azure: what the token is for; unset: Azure's AI services
 
 

@@ -29,7 +29,9 @@ PROVIDER_HEADER = b"x-freehold-provider"
 _BODYLESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 _PATH = re.compile(r"(?:/[!$&'()*+,;=:@%\w.~\-]+)+/?", re.ASCII)
 _HEADER_VALUE = re.compile(rb"[\x20-\x7e\t]*")
-_KEYS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie", b"proxy-authorization"))
+_KEYS = frozenset(
+    (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"xi-api-key", b"cookie", b"proxy-authorization")
+)
 _HOPS = frozenset(
     (
         b"connection",
