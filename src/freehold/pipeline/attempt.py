@@ -9,7 +9,7 @@ from time import monotonic_ns
 from typing import Any, Protocol, TypeVar
 
 from freehold.base.errors import GatewayError, Unsupported, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout
-from freehold.pipeline import bound
+from freehold.pipeline import betas, bound
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.runtime import Runtime, Side, Target
 from freehold.store.spool import AttemptLine
@@ -161,7 +161,12 @@ def _translated(x: Exchange, target: Target, side: Side) -> tuple[bytes, tuple[s
     if x.kind == "chat":
         if x.chat is None:
             x.chat = x.dialect.decode_request(x.peek)
-        return side.dialect.encode_request(x.chat, target.model, side.quirks)
+        beta = x.headers.get(betas.HEADER) if side.dialect.name in betas.BEDROCK and x.dialect.name == "anthropic" else None
+        if beta is None:
+            return side.dialect.encode_request(x.chat, target.model, side.quirks)
+        chat, lost = betas.carried(x.chat, beta)
+        body, dropped = side.dialect.encode_request(chat, target.model, side.quirks)
+        return body, (*dropped, *lost)
     if x.kind == "embeddings" and x.dialect.embeddings is not None and side.dialect.embeddings is not None:
         if x.embed is None:
             x.embed = x.dialect.embeddings.decode_request(x.peek)

@@ -1,7 +1,8 @@
 """What a cloud wants instead of a fixed key: a signature on each request, or a token that is fetched and expires.
 
 A fixed `api_key` has no part in this: it stands in the request head that is built once (head.py).
-One file a kind: aws.py, google.py, azure.py, ibm.py. rotating.py keeps their secrets fresh in the background, ask.py is their HTTP.
+One file a kind: aws.py, google.py, azure.py, ibm.py. rotating.py keeps their secrets fresh in the background, ask.py is their
+HTTP.
 """
 
 from __future__ import annotations
