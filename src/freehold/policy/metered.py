@@ -15,7 +15,7 @@ _HOUR_MS = 3_600_000
 
 def charge_nusd(rates: Rates, usage: Usage, kind: str) -> int | None:
     """Nano-USD for one call of this kind (wire.dialect.Kind), by the measure that its price names."""
-    if kind == "speech" and rates.characters is not None and usage.characters:
+    if kind in ("speech", "embeddings") and rates.characters is not None and usage.characters:
         return _share(usage.characters, rates.characters.base, _MILLION)
     if rates.audio_hours is not None and usage.seconds and not (_by_token(rates) and _tokens(usage)):
         return _share(round(usage.seconds * 1000), rates.audio_hours.base, _HOUR_MS)
