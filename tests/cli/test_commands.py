@@ -16,6 +16,7 @@ from freehold.store.address import database
 from freehold.store.engine import open_engine
 from freehold.store.keys import list_keys
 from freehold.store.migrate import upgrade
+from freehold.store.schema import HEAD
 from freehold.store.ship import ship
 from freehold.store.spool import LedgerLine, Spool, read_lines
 
@@ -160,9 +161,9 @@ def test_a_database_is_made_checked_and_upgraded(tmp_path: Path, where: str) -> 
     none = run(tmp_path, "db", "check", **env)
     assert none.returncode == 1 and f"there is no SQLite file {name} yet" in none.stderr and "db upgrade" in none.stderr
     assert not (tmp_path / name).exists()
-    assert "now has schema 0001 (before: none)" in run(tmp_path, "db", "upgrade", **env).stdout
-    assert "has schema 0001 already" in run(tmp_path, "db", "upgrade", **env).stdout
-    assert run(tmp_path, "db", "check", **env).stdout == f"ok: SQLite file {name} has schema 0001, the newest\n"
+    assert f"now has schema {HEAD} (before: none)" in run(tmp_path, "db", "upgrade", **env).stdout
+    assert f"has schema {HEAD} already" in run(tmp_path, "db", "upgrade", **env).stdout
+    assert run(tmp_path, "db", "check", **env).stdout == f"ok: SQLite file {name} has schema {HEAD}, the newest\n"
     (tmp_path / name).write_bytes(b"no database at all, but long enough to be looked at" * 20)
     broken = run(tmp_path, "db", "check", **env)
     assert broken.returncode == 1 and "not a database" in broken.stderr and "Traceback" not in broken.stderr

@@ -14,9 +14,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from freehold import __version__
+from freehold.cli.commands import Commands
 
 app = typer.Typer(
     name="freehold",
+    cls=Commands,
     help="The AI gateway you own: one self-hosted service between your applications and every model.",
     no_args_is_help=True,
     add_completion=False,
@@ -191,6 +193,7 @@ def main() -> NoReturn:
         # Imported only now: most runs of most commands load neither.
         from freehold.cli.settings import Failed
         from freehold.config.problem import ConfigError
+        from freehold.control.refusal import Refused
         from freehold.store.address import StoreError
         from freehold.store.keys import KeyStoreError
 
@@ -198,7 +201,7 @@ def main() -> NoReturn:
             fail(error.lines(), 2)
         if isinstance(error, OSError):
             fail([": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None)])
-        if isinstance(error, Failed | KeyStoreError | StoreError):
+        if isinstance(error, Failed | KeyStoreError | StoreError | Refused):
             fail([str(error)])
         raise
     sys.exit(0)

@@ -5,31 +5,23 @@ A change here needs a migration (store/migrations) and a new HEAD; tests compare
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Index, LargeBinary, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Double, Index, LargeBinary, Table, Text
 
-HEAD = "0001"  # the newest migration: known here, so that most programs need not load Alembic
+from freehold.store.columns import document, flag, maybe_sealed, metadata, number, text
 
-metadata = MetaData()
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
-
-
-def _flag(name: str) -> Column[bool]:
-    return Column(name, Boolean, nullable=False)
-
+HEAD = "0003"  # the newest migration: known here, so that most programs need not load Alembic
 
 workspaces = Table(
     "workspaces",
     metadata,
     Column("id", Text, primary_key=True),
-    _text("name"),
-    _number("created_ms"),
+    text("name"),
+    number("created_ms"),
+    document("metadata"),
+    number("updated_ms"),
+    number("version"),
+    flag("disabled"),
+    maybe_sealed("data_key"),  # wrapped by the master key; NULL: not made yet
 )
 
 # The ledger: one row a call, its columns the fields of spool.LedgerLine in their order, with their meaning and units.
@@ -38,45 +30,45 @@ calls = Table(
     "calls",
     metadata,
     Column("call_id", Text, primary_key=True),
-    _number("ended_ms"),
-    _text("kind"),
-    _text("dialect"),
-    _text("workspace"),
-    _text("key_id"),
-    _text("key"),
-    _text("route"),
-    _text("provider"),
-    _text("model"),
-    _text("answered_by"),
-    _text("zone"),
-    _flag("stream"),
-    _flag("translated"),
-    _number("status"),
-    _text("outcome"),
-    _text("error"),
-    _text("finish"),
-    _number("input"),
-    _number("output"),
-    _number("cache_read"),
-    _number("cache_write"),
-    _number("cache_write_1h"),
-    _number("reasoning"),
-    _number("audio_in"),
-    _number("audio_out"),
-    _number("web_searches"),
+    number("ended_ms"),
+    text("kind"),
+    text("dialect"),
+    text("workspace"),
+    text("key_id"),
+    text("key"),
+    text("route"),
+    text("provider"),
+    text("model"),
+    text("answered_by"),
+    text("zone"),
+    flag("stream"),
+    flag("translated"),
+    number("status"),
+    text("outcome"),
+    text("error"),
+    text("finish"),
+    number("input"),
+    number("output"),
+    number("cache_read"),
+    number("cache_write"),
+    number("cache_write_1h"),
+    number("reasoning"),
+    number("audio_in"),
+    number("audio_out"),
+    number("web_searches"),
     Column("seconds", Double, nullable=False),
-    _number("characters"),
-    _number("rerank_searches"),
-    _text("service_tier"),
-    _flag("estimated"),
+    number("characters"),
+    number("rerank_searches"),
+    text("service_tier"),
+    flag("estimated"),
     Column("cost_nusd", BigInteger),  # NULL: unpriced
-    _text("price_source"),
-    _number("total_us"),
-    _number("first_us"),
-    _number("overhead_us"),
+    text("price_source"),
+    number("total_us"),
+    number("first_us"),
+    number("overhead_us"),
     Column("attempts", JSON, nullable=False),
-    _text("upstream_id"),
-    _text("client_id"),
+    text("upstream_id"),
+    text("client_id"),
     Index("calls_by_time", "workspace", "ended_ms"),
 )
 
@@ -88,28 +80,28 @@ calls_hourly = Table(
     Column("workspace", Text, primary_key=True),
     Column("hour", BigInteger, primary_key=True, autoincrement=False),
     Column("series", LargeBinary, primary_key=True),
-    _text("key_id"),
-    _text("key"),
-    _text("route"),
-    _text("provider"),
-    _text("model"),
-    _text("outcome"),
-    _number("calls"),
-    _number("unpriced"),  # calls that used tokens of a model whose price nobody knows
-    _number("estimated"),  # calls whose tokens were counted by us
-    _number("input"),
-    _number("output"),
-    _number("cache_read"),
-    _number("cache_write"),
-    _number("cache_write_1h"),
-    _number("reasoning"),
-    _number("audio_in"),
-    _number("audio_out"),
-    _number("web_searches"),
-    _number("cost_nusd"),
-    _number("total_us"),
-    _number("first_us"),
-    _number("overhead_us"),
+    text("key_id"),
+    text("key"),
+    text("route"),
+    text("provider"),
+    text("model"),
+    text("outcome"),
+    number("calls"),
+    number("unpriced"),  # calls that used tokens of a model whose price nobody knows
+    number("estimated"),  # calls whose tokens were counted by us
+    number("input"),
+    number("output"),
+    number("cache_read"),
+    number("cache_write"),
+    number("cache_write_1h"),
+    number("reasoning"),
+    number("audio_in"),
+    number("audio_out"),
+    number("web_searches"),
+    number("cost_nusd"),
+    number("total_us"),
+    number("first_us"),
+    number("overhead_us"),
     sqlite_with_rowid=False,  # kept in the order of its key: a range of hours is read in one sweep
 )
 
@@ -118,7 +110,7 @@ spool_segments = Table(
     "spool_segments",
     metadata,
     Column("segment", Text, primary_key=True),
-    _number("position"),
-    _number("unreadable"),
-    _number("shipped_ms"),
+    number("position"),
+    number("unreadable"),
+    number("shipped_ms"),
 )
