@@ -64,6 +64,21 @@ def test_mistakes_are_listed_with_their_lines_and_end_with_code_2(tmp_path: Path
     assert not (tmp_path / "data").exists()
 
 
+def test_check_says_which_secrets_are_not_to_be_had(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret-" + "x" * 20 + "\n")
+    (tmp_path / "freehold.yaml").write_text(
+        CONFIG + f"keys:\n  - {{name: a, key: 'file:{tmp_path}/secret'}}\n  - {{name: b, key: 'file:{tmp_path}/none'}}\n"
+        "  - {name: c, key: 'vault:secret/c#key'}\n"
+    )
+    done = run(tmp_path, "check", VAULT_ADDR="http://127.0.0.1:1", VAULT_TOKEN="t0ken")
+    assert done.returncode == 2 and "s3cret" not in done.stderr and "t0ken" not in done.stderr
+    assert [line.split(": ")[:2] for line in done.stderr.splitlines()] == [
+        ["freehold.yaml:9", "keys[1].key"],
+        ["freehold.yaml:10", "keys[2].key"],
+    ]
+    assert "can't be read: No such file" in done.stderr and "does not answer" in done.stderr
+
+
 @pytest.mark.parametrize("command", [("check",), ("up", "--port", "0"), ("models",)])
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = run(tmp_path, *command, "--config", "nope.yaml")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from freehold.config import schema
 from freehold.config.load import ConfigError, check, load, parse
-from freehold.config.references import References
+from freehold.config.references import References, Unread
 from freehold.config.schema import Config
 from tests.config.catalogue import CATALOGUE
 
@@ -363,6 +363,16 @@ def test_a_load_begins_a_new_reading_even_if_the_file_is_bad(tmp_path: Path, sec
         load(file, {}, CATALOGUE, references)
     Path(secret.removeprefix("file:")).write_text("z" * 20)
     assert not references.changed()
+
+
+def test_who_needs_no_secrets_reads_none_and_finds_the_other_mistakes() -> None:
+    text = """
+keys: [{name: a, key: "file:/none/a"}, {name: b, key: "vault:s/b#k"}, {name: c, key: short}]
+providers: {openai: {api_key: "file:/none/a", headers: {x-key: "Bearer ${vault:s/b#k}"}}}
+"""
+    config, found = parse(text, {}, CATALOGUE, Unread({}))
+    assert [p.path for p in found] == ["keys[2].key"]
+    assert config.keys[0].key != config.keys[1].key and "none" not in config.keys[0].key
 
 
 def test_every_field_for_a_secret_is_hidden_when_shown() -> None:

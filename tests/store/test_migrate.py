@@ -13,9 +13,19 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from freehold.store import migrate
+from freehold.store import rows as rows_of
 from freehold.store.address import StoreError
 from freehold.store.engine import open_engine, reading, writing
-from freehold.store.migrate import MIGRATIONS, prepare, require_current, revision, upgrade
+from freehold.store.migrate import (
+    MIGRATIONS,
+    VERSION_TABLE,
+    prepare,
+    require_current,
+    require_known,
+    revision,
+    tables_at,
+    upgrade,
+)
 from freehold.store.schema import HEAD
 from freehold.store.tenants import metadata  # with all tables
 from tests.store.conftest import Store
@@ -70,6 +80,25 @@ def test_every_released_schema_upgrades_to_this_one_and_keeps_its_rows(empty: St
     with reading(empty.engine) as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     require_current(empty.engine, empty.address)
+
+
+def test_the_tables_of_a_revision_are_known_without_a_database_of_it(store: Store) -> None:
+    """As the migrations make them, which is what backups go by; of the newest, also as the code has them."""
+    found = tables_at(HEAD)
+    named = {name: [(c.name, rows_of.plain_type(c)) for c in table.columns] for name, table in found.tables.items()}
+    assert named == {name: [(c.name, rows_of.plain_type(c)) for c in table.columns] for name, table in metadata.tables.items()}
+    assert [t.name for t in found.sorted_tables] == [t.name for t in metadata.sorted_tables]
+    assert {*found.tables, VERSION_TABLE} == tables(store)
+    assert sorted(tables_at("0001").tables) == ["calls", "calls_hourly", "spool_segments", "workspaces"]
+
+
+def test_a_schema_that_is_not_ours_is_told_from_a_newer_one() -> None:
+    with pytest.raises(StoreError, match="newer than this"):
+        require_known("9999", "the backup")
+    with pytest.raises(StoreError, match="knows nothing"):
+        require_known("0000", "the backup")
+    for known in revisions():
+        require_known(known, "the backup")
 
 
 def test_the_first_workspace_is_there(store: Store) -> None:

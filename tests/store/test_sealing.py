@@ -169,3 +169,15 @@ def test_a_loaded_key_is_the_one_that_its_source_holds(tmp_path: Path) -> None:
     rotated = MasterKey.load({}, tmp_path)
     assert rotated.id != made.id and rotated.known == [rotated.id.hex(), made.id.hex()]
     assert rotated.unwrap(made.new_workspace_key("w"), "w").workspace == "w"
+
+
+def test_a_key_that_another_process_put_into_use_is_found_when_it_is_met(tmp_path: Path) -> None:
+    running = MasterKey.load({}, tmp_path)
+    masterkey.rotate_file(tmp_path)
+    wrapped = MasterKey.load({}, tmp_path).new_workspace_key("w")
+    assert MasterKey.wrapped_by(wrapped) != running.id.hex()
+    assert running.unwrap(wrapped, "w").workspace == "w"
+    assert running.is_current(running.new_workspace_key("w")), "its own is in use until it starts again"
+    masterkey.path(tmp_path).unlink()
+    with pytest.raises(SealError, match="there is no master key"):
+        running.unwrap(MasterKey(NEW).new_workspace_key("w"), "w")

@@ -29,6 +29,8 @@ key_app = typer.Typer(help="Keys that applications call with.", no_args_is_help=
 app.add_typer(key_app, name="key")
 db_app = typer.Typer(help="The database that holds the record of calls.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db_app, name="db")
+master_app = typer.Typer(help="The key that protects all stored secrets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(master_app, name="master-key")
 
 ConfigFlag = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration; freehold.yaml in this directory if it is there.")
@@ -126,6 +128,43 @@ def spend(
     print(report.render(data, by.value, since, as_json=json))
 
 
+PassphraseFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="Holds the passphrase; else FREEHOLD_BACKUP_PASSPHRASE, else the master key."
+    ),
+]
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; replaced when the new one is whole.")],
+    data: DataFlag = DATA,
+    passphrase_file: PassphraseFlag = None,
+    with_master_key: Annotated[
+        bool, typer.Option("--with-master-key", help="Put DATA/master.key into it too; needs a passphrase.")
+    ] = False,
+) -> None:
+    """Write the database, the keys and the spool into one encrypted file, while Freehold runs."""
+    from freehold.cli import backup as backups
+
+    print(backups.make(file, data, passphrase_file, with_master_key=with_master_key))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    data: DataFlag = DATA,
+    passphrase_file: PassphraseFlag = None,
+    check: Annotated[bool, typer.Option("--check", help="Only read it to its end and say what it holds.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there. It is gone for good.")] = False,
+) -> None:
+    """Bring back a backup into an empty data directory and database, of the same kind or the other. Stop Freehold first."""
+    from freehold.cli import backup as backups
+
+    print(backups.bring_back(file, data, passphrase_file, check=check, force=force))
+
+
 @app.command()
 def version() -> None:
     """Print the version, and whether this copy is compiled or pure Python."""
@@ -173,6 +212,30 @@ def db_check(data: DataFlag = DATA) -> None:
     print(db.check(data))
 
 
+@master_app.command("show")
+def master_show(data: DataFlag = DATA) -> None:
+    """List the ids of known master keys, never the keys, and how many workspaces each protects."""
+    from freehold.cli import masterkey
+
+    print(masterkey.show(data))
+
+
+@master_app.command("rotate")
+def master_rotate(data: DataFlag = DATA) -> None:
+    """Put a new key into use in DATA/master.key, and wrap every workspace's key with it. Nothing needs to stop."""
+    from freehold.cli import masterkey
+
+    print(masterkey.rotate(data))
+
+
+@master_app.command("rewrap")
+def master_rewrap(data: DataFlag = DATA) -> None:
+    """Wrap every workspace's key with the master key in use: after it was changed where it comes from."""
+    from freehold.cli import masterkey
+
+    print(masterkey.wrap_anew(data))
+
+
 @key_app.command("disable")
 def key_disable(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id or name.")],
@@ -196,12 +259,13 @@ def main() -> NoReturn:
         from freehold.control.refusal import Refused
         from freehold.store.address import StoreError
         from freehold.store.keys import KeyStoreError
+        from freehold.store.sealing import SealError
 
         if isinstance(error, ConfigError):
             fail(error.lines(), 2)
         if isinstance(error, OSError):
             fail([": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None)])
-        if isinstance(error, Failed | KeyStoreError | StoreError | Refused):
+        if isinstance(error, Failed | KeyStoreError | SealError | StoreError | Refused):
             fail([str(error)])
         raise
     sys.exit(0)

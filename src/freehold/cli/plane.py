@@ -9,6 +9,7 @@ from pathlib import Path
 
 from freehold.cli.settings import config_file
 from freehold.config.load import load
+from freehold.config.references import Unread
 from freehold.control.owned import FileOwned
 from freehold.control.plane import Plane
 from freehold.store.address import database
@@ -21,7 +22,7 @@ from freehold.upstream.catalogue import PROVIDERS
 def opened(data: Path, config: Path | None = None) -> Iterator[Plane]:
     """Brings the schema up to date as `freehold up` does. Raises StoreError, ConfigError, OSError."""
     address = database(data, os.environ)
-    owned = FileOwned(config_file(config), lambda file: load(file, os.environ, PROVIDERS))
+    owned = FileOwned(config_file(config), lambda file: load(file, os.environ, PROVIDERS, Unread(os.environ)))
     with explained(address):
         engine = open_engine(address)
         try:

@@ -55,7 +55,8 @@ class Vault:
 
     def _look(self, path: str) -> dict[str, Any]:
         client = self._signed_in()
-        with _explained(f"vault:{path}", "check the path, and the policy of the token"):
+        hint = "leave data/ out of the path" if "/data/" in path else "check the path, and the policy of the token"
+        with _explained(f"vault:{path}", hint):
             mount, version = self._mount(client, path)
             rest = path[len(mount) + 1 :]
             if version is not None:

@@ -14,7 +14,7 @@ from freehold.config.schema import Config
 
 WORKSPACE = "default"
 SOURCE = "file"
-_HIDDEN = frozenset(("api_key", "key", "headers", "credential"))
+_HIDDEN = frozenset(("api_key", "key", "headers", "query", "credential"))
 
 
 def file_id(name: str) -> str:

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -91,13 +90,17 @@ class WorkspaceKey:
 class MasterKey:
     """The master key in use and those before it, which still unwrap. `MasterKey.load` finds them."""
 
-    def __init__(self, current: bytes, previous: Sequence[bytes] = ()) -> None:
-        """Each of 32 random bytes."""
+    def __init__(
+        self, current: bytes, previous: Sequence[bytes] = (), again: Callable[[], Sequence[bytes]] | None = None
+    ) -> None:
+        """Each of 32 random bytes. `again` reads all of them afresh when one is asked for that is not known."""
         if any(len(key) != KEY_BYTES for key in (current, *previous)):
             raise ValueError("a master key has 32 bytes")
         self._current = current
+        self._again = again
         self.id = _key_id(current, _MASTER_ID)
-        self._known = {_key_id(key, _MASTER_ID): key for key in (*previous, current)}
+        self._known: dict[bytes, bytes] = {}
+        self._learn((current, *previous))
 
     def __repr__(self) -> str:
         return f"MasterKey({self.id.hex()})"
@@ -106,14 +109,15 @@ class MasterKey:
     def load(cls, environ: Mapping[str, str], data: Path, *, make: bool = True) -> MasterKey:
         """The master key that the environment names, or that of DATA/master.key, made if it is not there unless `make` is false.
 
-        Raises SealError, which names the variable or file and says what to do.
+        A key that another process puts into use later is found when it is met, so a rotation needs no restart. May block: for
+        files, and for Vault. Raises SealError, which names the variable or file and says what to do.
         """
         from freehold.store.masterkey import find
 
         current, *previous = find(environ, data, make=make)
-        return cls(current, previous)
+        return cls(current, previous, lambda: find(environ, data, make=False))
 
-    @cached_property
+    @property
     def known(self) -> list[str]:
         """The ids of all keys that unwrap, in hex, the one in use first."""
         return [self.id.hex(), *(id.hex() for id in self._known if id != self.id)]
@@ -130,6 +134,11 @@ class MasterKey:
         """Whether it is wrapped by the master key in use, so that `rewrap` would have nothing to do."""
         return wrapped[:1] == _VERSION and wrapped[1 : 1 + _MASTER_ID] == self.id
 
+    @staticmethod
+    def wrapped_by(wrapped: bytes) -> str:
+        """The id of its master key, in hex, as `known` has them. Not checked: for counting."""
+        return wrapped[1 : 1 + _MASTER_ID].hex()
+
     def rewrap(self, wrapped: bytes, workspace: str) -> bytes:
         """The same data key, wrapped by the master key in use: what it has sealed stays as it is. Raises SealError."""
         return wrapped if self.is_current(wrapped) else self._wrap(self._unwrap(wrapped, workspace), workspace)
@@ -141,7 +150,12 @@ class MasterKey:
         """
         return hmac.digest(self._by_id(master_id or self.id, purpose), _joined("freehold derived", purpose) + salt, "sha256")
 
+    def _learn(self, keys: Sequence[bytes]) -> None:
+        self._known |= {_key_id(key, _MASTER_ID): key for key in keys}
+
     def _by_id(self, master_id: bytes, what: str) -> bytes:
+        if master_id not in self._known and self._again is not None:
+            self._learn(self._again())
         key = self._known.get(master_id)
         if key is None:
             raise SealError(
