@@ -81,6 +81,7 @@ def config_page() -> str:
         "KeyConfig",
         "SecretsConfig",
         "ServerConfig",
+        "RetentionConfig",
     ]
     return page("Configuration", intro, *(struct_block(structs[name], comments) for name in order))
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.config import schema
-from freehold.config.load import ConfigError, check, load, parse
+from freehold.config.load import ConfigError, check, load, parse, retention
 from freehold.config.references import References, Unread
-from freehold.config.schema import Config
+from freehold.config.schema import Config, RetentionConfig
 from tests.config.catalogue import CATALOGUE
 
 KEY = "k" * 16
@@ -378,3 +378,29 @@ providers: {openai: {api_key: "file:/none/a", headers: {x-key: "Bearer ${vault:s
 def test_every_field_for_a_secret_is_hidden_when_shown() -> None:
     marked = set(re.findall(r"^    (\w+): [^=#]*\bSecret\b", inspect.getsource(schema), re.MULTILINE))
     assert marked == schema._SECRETS and len(marked) > 5
+
+
+# --- the section on retention alone ---
+
+
+def test_retention_is_read_alone_and_no_secret_is_fetched(tmp_path: Path) -> None:
+    file = tmp_path / "freehold.yaml"
+    file.write_text(
+        "keys: [{name: a, key: 'vault:secret/none#x'}]\nproviders: 5\nretention: {calls_days: '${DAYS}', hours_days: null}\n"
+    )
+    assert retention(file, {"DAYS": "7"}) == RetentionConfig(calls_days=7, hours_days=None)
+    for text in ("", "retention:\n", "routes: {}\n"):
+        file.write_text(text)
+        assert retention(file, {}) == RetentionConfig() == retention(None, {})
+
+
+@pytest.mark.parametrize(
+    "text", ["retention: {calls_days: 0}", "retention: {calls: 5}", "retention: 5", "retention: {calls_days: '${NONE}'}", "["]
+)
+def test_retention_that_cannot_be_read_is_told(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "freehold.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"freehold\.yaml"):
+        retention(file, {})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        retention(tmp_path / "none.yaml", {})

@@ -87,9 +87,11 @@ def test_it_holds_one_moment_and_holds_up_no_writer(store: Store, tmp_path: Path
         stopping.set()
         writer.join()
     held = sizes(tmp_path / "b")
-    # One model an hour a call: as many rows in the one as in the other.
-    assert held.get("calls", 0) == held.get("calls_hourly", 0) < commits * 3
-    assert held.get("calls", 0) % 3 == 0
+    # One model an hour a call: two rows of hours for each, and two of days for each model and day.
+    calls = held.get("calls", 0)
+    days = -(-calls // (3 * 24))
+    assert held.get("rollups", 0) == held.get("latencies", 0) == 2 * calls + 2 * 3 * days
+    assert calls % 3 == 0 and calls < commits * 3
 
 
 @pytest.mark.parametrize("when", ["before the moment", "after it"])
@@ -161,7 +163,7 @@ def test_a_database_that_does_not_answer_is_told_without_its_password(tmp_path: 
 
 
 def test_an_upgrade_that_comes_between_is_noticed(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backups, "revision", lambda _: "0001")
+    monkeypatch.setattr(backups, "revision", lambda _: "0002")
     with pytest.raises(StoreError, match="make it again"):
         backup(tmp_path / "b", store.data, store.address, LOCK)
     assert not (tmp_path / "b").exists()

@@ -103,7 +103,7 @@ def test_calls_that_waited_in_the_spool_are_counted_once(store: Store, target: S
             "waits 1",
             "waits 2",
         }
-        assert connection.execute(text("SELECT sum(calls) FROM calls_hourly")).scalar() == 4
+        assert connection.execute(text("SELECT sum(calls) FROM rollups WHERE grain = 2")).scalar() == 4
     assert segment_paths(target.data) == []
 
 

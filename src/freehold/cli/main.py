@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="Keys that applications call with.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(key_app, name="key")
+spend_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app.add_typer(spend_app, name="spend")
 db_app = typer.Typer(help="The database that holds the record of calls.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db_app, name="db")
 master_app = typer.Typer(help="The key that protects all stored secrets.", no_args_is_help=True, rich_markup_mode=None)
@@ -49,6 +51,24 @@ class By(StrEnum):
     MODEL = "model"
     ROUTE = "route"
     DAY = "day"
+
+
+class Bucket(StrEnum):
+    NONE = "none"
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class Form(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+FormFlag = Annotated[Form, typer.Option("--format", metavar="table|json|csv|parquet", help="How it is written.")]
+OutputFlag = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Where to; the screen.")]
 
 
 @app.command()
@@ -85,11 +105,12 @@ def worker(
 def control(
     link: Annotated[int, typer.Option(help="Socket to whoever started it, inherited.")],
     data: DataFlag = DATA,
+    config: ConfigFlag = None,
 ) -> None:
     """The control plane's process, which `up` starts."""
     from freehold.cli.companion import run_control
 
-    run_control(link, data)
+    run_control(link, data, config)
 
 
 @app.command()
@@ -115,17 +136,96 @@ def models(
     print(listing.render_known(text, as_json=json) if known else listing.render(text, config, as_json=json))
 
 
-@app.command()
+@spend_app.callback()
 def spend(
+    context: typer.Context,
     data: DataFlag = DATA,
     by: Annotated[By, typer.Option(metavar="key|model|route|day", help="One line for each of these.")] = By.KEY,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 24h, 7d, or a UTC date or time: 2026-11-23.")] = None,
     json: JsonFlag = False,
 ) -> None:
     """Calls, tokens and cost, from the record of calls. US dollars, exact."""
-    from freehold.cli import spend as report
+    if context.invoked_subcommand is None:
+        from freehold.cli import spend as report
 
-    print(report.render(data, by.value, since, as_json=json))
+        print(report.render(data, by.value, since, as_json=json))
+
+
+@spend_app.command("reconcile")
+def spend_reconcile(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bill as CSV.")],
+    provider: Annotated[str, typer.Option(metavar="NAME", help="Whose bill it is, as in the record of calls.")] = "",
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="Compare all days of this month.")] = "",
+    tolerance: Annotated[float, typer.Option(min=0, metavar="PERCENT", help="What a line may differ by.")] = 1.0,
+    data: DataFlag = DATA,
+    json: JsonFlag = False,
+) -> None:
+    """Compare a provider's bill with the ledger, by day and model. Exits with 1 where they differ.
+
+    Reads OpenAI's and Anthropic's exports, and any CSV with date, model and input_tokens, output_tokens or cost_usd.
+    """
+    from freehold.cli import reconcile
+
+    text, agrees = reconcile.render(data, file, provider, month, tolerance, as_json=json)
+    print(text)
+    if not agrees:
+        raise typer.Exit(1)
+
+
+@app.command()
+def usage(
+    by: Annotated[
+        str, typer.Option(metavar="NAME,...", help="team, app, member, key, route, provider, model, zone, end_user, tag...")
+    ] = "",
+    bucket: Annotated[Bucket, typer.Option(metavar="none|hour|day|month", help="One line for each of these.")] = Bucket.NONE,
+    since: Annotated[str | None, typer.Option("--from", metavar="WHEN", help="30d, 24h, or a UTC date or time.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="Up to and without this moment.")] = None,
+    measures: Annotated[
+        str, typer.Option(metavar="NAME,...", help="calls, failed, input, output, cost_nusd, p95_total_us...")
+    ] = "",
+    where: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only such calls; repeat for more.")] = None,
+    order: Annotated[str, typer.Option(metavar="MEASURE", help="Which groups come first; the first measure.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the N largest groups.")] = None,
+    form: FormFlag = Form.TABLE,
+    output: OutputFlag = None,
+    data: DataFlag = DATA,
+) -> None:
+    """Any measure of calls by anything, from the ledger: tokens, cost, latency percentiles, over any time."""
+    from freehold.cli import usage as report
+
+    asked = report.Asked(
+        by=by,
+        measures=measures,
+        bucket=bucket.value,
+        since=since,
+        until=until,
+        where=tuple(where or ()),
+        order=order,
+        limit=limit,
+    )
+    report.show(data, asked, form.value, output)
+
+
+@app.command()
+def calls(
+    call_id: Annotated[str, typer.Argument(metavar="[ID]", help="One call, with all that is recorded of it.")] = "",
+    since: Annotated[str | None, typer.Option("--from", metavar="WHEN", help="30d, 24h, or a UTC date or time.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="Up to and without this moment.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only such calls (key=app, tag=team=x); repeat for more.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many are shown. CSV and Parquet hold all.")] = 50,
+    form: FormFlag = Form.TABLE,
+    output: OutputFlag = None,
+    data: DataFlag = DATA,
+) -> None:
+    """Single calls of the ledger, the newest first; as CSV or Parquet, all of them."""
+    from freehold.cli import calls as listing
+
+    if call_id:
+        print(listing.one(data, call_id))
+    else:
+        listing.show(data, listing.Asked(since=since, until=until, where=tuple(where or ()), limit=limit), form.value, output)
 
 
 PassphraseFlag = Annotated[

@@ -50,7 +50,7 @@ def start(options: Start) -> None:
         port = listener.getsockname()[1]
         local = probe_local(PROVIDERS.values(), skip_ports=(port,)) if config.discover else {}
         served = effective(config, os.environ, PROVIDERS, local)
-        with _first_key(config, options.data) as (secret, shown), _companion(options.data) as companion:
+        with _first_key(config, options.data) as (secret, shown), _companion(options.data, file) as companion:
             text = welcome(_welcome(options, port, file, served, secret))
 
             def ready(*_: object) -> None:
@@ -76,8 +76,8 @@ def run_supervised(fd: int, link: int, config: Path | None, data: Path, local: M
 
 
 @contextmanager
-def _companion(data: Path) -> Iterator[Companion]:
-    companion = Companion(control_command(data))
+def _companion(data: Path, file: Path | None) -> Iterator[Companion]:
+    companion = Companion(control_command(data, file))
     try:
         yield companion
     finally:

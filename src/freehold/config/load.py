@@ -16,10 +16,10 @@ from freehold.config.document import Unreadable, read
 from freehold.config.problem import ConfigError, Problem, dotted
 from freehold.config.references import References
 from freehold.config.rules import Catalogue, Names, broken_rules
-from freehold.config.schema import Config
+from freehold.config.schema import Config, RetentionConfig
 from freehold.config.shape import Shape
 
-__all__ = ["ConfigError", "Problem", "check", "load", "parse"]
+__all__ = ["ConfigError", "Problem", "check", "load", "parse", "retention"]
 
 
 def load(
@@ -41,6 +41,26 @@ def load(
     config, problems = parse(text, env, catalogue, references)
     if problems:
         raise ConfigError(str(path), problems)
+    return config
+
+
+def retention(path: Path | None, env: Mapping[str, str]) -> RetentionConfig:
+    """That section alone, for one who needs nothing else of the file: no secret is fetched. Raises ConfigError."""
+    if path is None:
+        return RetentionConfig()
+    shape = Shape(env, References(env))
+    try:
+        root, problems = read(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(str(path), [Problem("", f"cannot be read: {error.strerror or type(error).__name__}")]) from None
+    except Unreadable as error:
+        raise ConfigError(str(path), [error.problem]) from None
+    given = root.value.get("retention") if isinstance(root.value, dict) else None
+    if given is None or given.value is None:
+        return RetentionConfig()
+    config: RetentionConfig = shape.value(given, inspect.type_info(RetentionConfig), ("retention",))
+    if problems or shape.problems:
+        raise ConfigError(str(path), [*problems, *shape.problems])
     return config
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 Zone = Literal["internal", "external"]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Days = Annotated[int, Meta(ge=1, le=100_000)]
 Usd = Annotated[float, Meta(ge=0)]
 Secret = Annotated[str, Meta(extra={"secret": True})]  # may be a reference (references.py)
 
@@ -136,6 +137,13 @@ class ServerConfig(Strict):
     tls_key: str | None = None  # PEM file with its private key
 
 
+class RetentionConfig(Strict):
+    """How long the record of calls is kept, in days of 24 hours, counted in whole UTC days. Sums by day are kept for good."""
+
+    calls_days: Days | None = 90  # each single call; null: for good
+    hours_days: Days | None = 400  # sums by hour; null: for good
+
+
 class Config(Strict):
     """The whole file."""
 
@@ -144,4 +152,5 @@ class Config(Strict):
     routes: dict[str, RouteConfig] = field(default_factory=dict)  # by the model name that clients ask for
     keys: list[KeyConfig] = field(default_factory=list)  # beside those made by `freehold key create`
     server: ServerConfig = field(default_factory=ServerConfig)  # how clients are served
+    retention: RetentionConfig = field(default_factory=RetentionConfig)  # how long the record of calls is kept
     secrets: SecretsConfig = field(default_factory=SecretsConfig)  # those that are kept elsewhere

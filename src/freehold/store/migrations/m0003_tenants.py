@@ -12,7 +12,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKeyConstraint, 
 from sqlalchemy import text as sql
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 
 def upgrade() -> None:
