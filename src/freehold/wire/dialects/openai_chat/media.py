@@ -39,7 +39,7 @@ PATHS: tuple[ClientPath, ...] = (
 KINDS: frozenset[Kind] = frozenset(client.kind for client in PATHS)
 DEFAULT_MODERATION = "omni-moderation-latest"  # what OpenAI takes where a request names no model
 
-FORM_FIELDS = frozenset(("model", "stream", "prompt", "response_format", "n", "size", "quality"))
+FORM_FIELDS = frozenset(("model", "stream", "prompt", "response_format", "n", "size", "quality", "user"))
 _TEXT_FORMATS = ("text", "srt", "vtt")
 _decode_str = json.Decoder(str).decode
 _encode = json.Encoder().encode
