@@ -51,9 +51,11 @@ def helps(name: str, command: Any) -> Iterator[tuple[str, str]]:
     """The help of a command and of those below it, without hidden ones, at a fixed width."""
     context = command.context_class(command, info_name=name, terminal_width=100, max_content_width=100)
     yield name, command.get_help(context).strip()
-    for child in getattr(command, "commands", {}).values():
-        if not child.hidden:
-            yield from helps(f"{name} {child.name}", child)
+    if hasattr(command, "list_commands"):
+        for one in command.list_commands(context):
+            child = command.get_command(context, one)
+            if not child.hidden:
+                yield from helps(f"{name} {one}", child)
 
 
 # --- configuration ---
@@ -65,7 +67,8 @@ def config_page() -> str:
     structs = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.body}
     intro = (
         "`freehold.yaml`, by section. Unknown fields are errors; `freehold check` names every mistake. `${NAME}` in a value\n"
-        "stands for an environment variable, `${NAME:-default}` gives it a default, `$${` is a plain `${`."
+        "stands for an environment variable, `${NAME:-default}` gives it a default, `$${` is a plain `${`. A field of the\n"
+        "type secret may also be a [reference](../how-to/secrets.md): `file:/run/secrets/x` or `vault:path#field`."
     )
     order = [
         "Config",
@@ -76,7 +79,9 @@ def config_page() -> str:
         "RouteConfig",
         "TargetConfig",
         "KeyConfig",
+        "SecretsConfig",
         "ServerConfig",
+        "RetentionConfig",
     ]
     return page("Configuration", intro, *(struct_block(structs[name], comments) for name in order))
 
@@ -113,6 +118,8 @@ def shown_type(annotation: ast.expr) -> str:
         ("PriceConfig", "price"),
         ("ServerConfig", "server"),
         ("CredentialConfig", "credential"),
+        ("SecretsConfig", "secrets"),
+        ("Secret", "secret"),
     ):
         text = text.replace(name, words)
     text = re.sub(r"Literal\[(.+?)\]", lambda m: " or ".join(part.strip().strip("'") for part in m[1].split(",")), text)

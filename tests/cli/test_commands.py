@@ -16,6 +16,7 @@ from freehold.store.address import database
 from freehold.store.engine import open_engine
 from freehold.store.keys import list_keys
 from freehold.store.migrate import upgrade
+from freehold.store.schema import HEAD
 from freehold.store.ship import ship
 from freehold.store.spool import LedgerLine, Spool, read_lines
 
@@ -61,6 +62,21 @@ def test_mistakes_are_listed_with_their_lines_and_end_with_code_2(tmp_path: Path
         ["my.yaml:3", "keys[0].key"],
     ]
     assert not (tmp_path / "data").exists()
+
+
+def test_check_says_which_secrets_are_not_to_be_had(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret-" + "x" * 20 + "\n")
+    (tmp_path / "freehold.yaml").write_text(
+        CONFIG + f"keys:\n  - {{name: a, key: 'file:{tmp_path}/secret'}}\n  - {{name: b, key: 'file:{tmp_path}/none'}}\n"
+        "  - {name: c, key: 'vault:secret/c#key'}\n"
+    )
+    done = run(tmp_path, "check", VAULT_ADDR="http://127.0.0.1:1", VAULT_TOKEN="t0ken")
+    assert done.returncode == 2 and "s3cret" not in done.stderr and "t0ken" not in done.stderr
+    assert [line.split(": ")[:2] for line in done.stderr.splitlines()] == [
+        ["freehold.yaml:9", "keys[1].key"],
+        ["freehold.yaml:10", "keys[2].key"],
+    ]
+    assert "can't be read: No such file" in done.stderr and "does not answer" in done.stderr
 
 
 @pytest.mark.parametrize("command", [("check",), ("up", "--port", "0"), ("models",)])
@@ -160,9 +176,9 @@ def test_a_database_is_made_checked_and_upgraded(tmp_path: Path, where: str) -> 
     none = run(tmp_path, "db", "check", **env)
     assert none.returncode == 1 and f"there is no SQLite file {name} yet" in none.stderr and "db upgrade" in none.stderr
     assert not (tmp_path / name).exists()
-    assert "now has schema 0001 (before: none)" in run(tmp_path, "db", "upgrade", **env).stdout
-    assert "has schema 0001 already" in run(tmp_path, "db", "upgrade", **env).stdout
-    assert run(tmp_path, "db", "check", **env).stdout == f"ok: SQLite file {name} has schema 0001, the newest\n"
+    assert f"now has schema {HEAD} (before: none)" in run(tmp_path, "db", "upgrade", **env).stdout
+    assert f"has schema {HEAD} already" in run(tmp_path, "db", "upgrade", **env).stdout
+    assert run(tmp_path, "db", "check", **env).stdout == f"ok: SQLite file {name} has schema {HEAD}, the newest\n"
     (tmp_path / name).write_bytes(b"no database at all, but long enough to be looked at" * 20)
     broken = run(tmp_path, "db", "check", **env)
     assert broken.returncode == 1 and "not a database" in broken.stderr and "Traceback" not in broken.stderr
@@ -218,3 +234,121 @@ def test_spend_adds_up_the_record(tmp_path: Path) -> None:
     assert text.splitlines()[-1].split() == ["total", "3", "0", "30", "0", "3", "0.300000003", "0"]
     shown = json.loads(run(tmp_path, "spend", "--json").stdout)
     assert shown["rows"][0]["key"] == "app" and shown["total"]["cost_nusd"] == 300_000_003
+
+
+# --- the ledger: usage, calls, reconcile ---
+
+
+def ledger(tmp_path: Path, *, wait: int = 0) -> None:
+    """Six calls of 23 and 24 November 2026 in the ledger of tmp_path/data, and `wait` more in its spool alone."""
+    data = tmp_path / "data"
+    spool = Spool(data)
+    engine = open_engine(database(data, {}))
+    upgrade(engine)
+    for n in range(6 + wait):
+        if n == 6:
+            ship(data, engine)
+        spool.append(
+            LedgerLine(
+                call_id=f"call_{n}",
+                ended_ms=1_795_435_200_000 + n % 2 * 86_400_000,
+                **{"key": f"app-{n % 3}", "provider": "openai", "model": "m", "outcome": "ok", "end_user": "=cmd()"},
+                **{"input": 100, "output": 10, "cost_nusd": 10**9, "total_us": 1000 * (n + 1)},
+            )
+        )
+    if not wait:
+        ship(data, engine)
+    spool.close()
+
+
+def test_usage_is_shown_as_table_json_csv_and_parquet(tmp_path: Path) -> None:
+    ledger(tmp_path)
+    asked = ("usage", "--by", "model", "--bucket", "day", "--measures", "calls,cost_nusd,p50_total_us")
+    done = run(tmp_path, *asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["FROM", "MODEL", "CALLS", "COST", "USD", "P50_TOTAL", "MS"],
+        ["2026-11-23", "m", "3", "3", "3.1"],
+        ["2026-11-24", "m", "3", "3", "4.2"],
+    ]
+    shown = json.loads(run(tmp_path, *asked, "--format", "json").stdout)
+    assert shown["rows"][0] == {
+        **{"from": "2026-11-23T00:00:00Z", "model": "m"},
+        **{"calls": 3, "cost_nusd": 3 * 10**9, "p50_total_us": shown["rows"][0]["p50_total_us"]},
+    }
+    assert run(tmp_path, *asked, "--format", "csv").stdout.splitlines()[0] == "from,model,calls,cost_nusd,p50_total_us"
+    assert run(tmp_path, *asked, "--format", "parquet", "--output", "u.parquet").returncode == 0
+    assert (tmp_path / "u.parquet").read_bytes()[:4] == b"PAR1"
+
+
+def test_usage_takes_a_span_filters_and_a_limit(tmp_path: Path) -> None:
+    ledger(tmp_path)
+    asked = ("usage", "--format", "json", "--by", "key", "--from", "2026-11-24", "--to", "2026-11-25")
+    shown = json.loads(run(tmp_path, *asked, "--where", "key=app-1", "--where", "key=app-2").stdout)
+    assert [(row["key"], row["calls"]) for row in shown["rows"]] == [("app-1", 1), ("app-2", 1)]
+    done = run(tmp_path, "usage", "--by", "key", "--limit", "1")
+    assert done.stderr == "note: 1 of 3 groups are shown\n" and len(done.stdout.splitlines()) == 2
+
+
+def test_what_waits_in_the_spool_is_pointed_out(tmp_path: Path) -> None:
+    ledger(tmp_path, wait=2)
+    for command in (("usage",), ("calls",)):
+        done = run(tmp_path, *command)
+        assert done.returncode == 0 and "2 calls are still in the spool" in done.stderr
+    assert "1 call is still in the spool" in run(tmp_path, "usage", "--from", "2026-11-24").stderr
+    assert "2 calls are still" in json.loads(run(tmp_path, "usage", "--format", "json").stdout)["note"]
+    assert "2 calls are still in the spool" in run(tmp_path, "calls", "call_7").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("usage", "--by", "color"), "'color' is no dimension"),
+        (("usage", "--where", "color"), "--where 'color' is no NAME=VALUE"),
+        (("usage", "--from", "soon"), "--from 'soon' is no time"),
+        (("calls", "--where", "input=5"), "can't be looked for by 'input'"),
+        (("calls", "none"), "there is no call 'none'"),
+        (("spend", "reconcile", "none.csv"), "none.csv: No such file"),
+        (("spend", "reconcile", "bill.csv"), "bill.csv: line 1: no bill"),
+        (("usage", "--data", "elsewhere"), "there is no data directory 'elsewhere'"),
+        (("usage", "--data", "empty"), "there is no SQLite file empty/freehold.db yet"),
+    ],
+)
+def test_what_the_ledger_cannot_answer_is_told_in_a_line(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    ledger(tmp_path)
+    (tmp_path / "bill.csv").write_text("a,b\n")
+    (tmp_path / "empty").mkdir()
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("error: ") and says in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_calls_are_listed_shown_and_exported(tmp_path: Path) -> None:
+    ledger(tmp_path)
+    done = run(tmp_path, "calls", "--limit", "2", "--where", "key=app-1", "--where", "key=app-2")
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["CALL", "call_5", "call_1"]
+    assert done.stderr == "note: these are the newest 2; --limit shows more\n"
+    assert json.loads(run(tmp_path, "calls", "call_3").stdout)["total_us"] == 4000
+    assert [one["call_id"] for one in json.loads(run(tmp_path, "calls", "--format", "json", "--limit", "1").stdout)] == ["call_5"]
+    names, *rows = run(tmp_path, "calls", "--format", "csv").stdout.splitlines()
+    assert names.startswith("call_id,ended_ms,") and len(rows) == 6 and ",'=cmd()," in rows[0]
+    run(tmp_path, "calls", "--format", "parquet", "--output", "c.parquet")
+    assert (tmp_path / "c.parquet").read_bytes()[-4:] == b"PAR1"
+
+
+def test_a_bill_is_compared_line_by_line_and_the_exit_code_tells(tmp_path: Path) -> None:
+    ledger(tmp_path)
+    bill = tmp_path / "bill.csv"
+    bill.write_text("date,model,input_tokens,output_tokens,cost_usd\n2026-11-23,m,300,30,3\n2026-11-24,m,300,30,3.00\n")
+    asked = ("spend", "reconcile", "bill.csv", "--provider", "openai")
+    done = run(tmp_path, *asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "openai, 2026-11-23 to 2026-11-24 (UTC): the bill and the ledger agree"
+    bill.write_text(bill.read_text().replace("3.00", "4.00"))
+    done = run(tmp_path, *asked)
+    assert done.returncode == 1 and done.stdout.splitlines()[2].split()[-2:] == ["-25.00", "differs"]
+    assert run(tmp_path, *asked, "--tolerance", "30").returncode == 0
+    shown = run(tmp_path, *asked, "--json", "--month", "2026-11")
+    assert shown.returncode == 1
+    assert [line["verdict"] for line in json.loads(shown.stdout)["lines"]] == ["ok", "differs"]
+    assert run(tmp_path, "spend").returncode == 0, "spend alone is as it was"

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from freehold.cli.settings import Failed
-from freehold.cli.spend import Sum, add_up, since_ms
+from freehold.cli.spend import Sum, add_up
 from freehold.store.spool import LedgerLine
 
 DAY_MS = 86_400_000
-NOW_S = 1_800_000_000.0
 
 
 def line(**fields: object) -> LedgerLine:
@@ -44,24 +42,3 @@ def test_since_counts_the_calls_that_ended_then_or_later() -> None:
 def test_sums_beyond_a_floats_reach_stay_exact() -> None:
     _, total = add_up([line(cost_nusd=2**60 + 1)] * 3, "key")
     assert total.cost_nusd == 3 * 2**60 + 3
-
-
-@pytest.mark.parametrize(
-    ("text", "ms"),
-    [
-        ("30m", (NOW_S - 1800) * 1000),
-        ("24h", (NOW_S - 86_400) * 1000),
-        ("7d", (NOW_S - 7 * 86_400) * 1000),
-        ("1970-01-02", DAY_MS),
-        ("1970-01-02T01:00", DAY_MS + 3_600_000),
-        ("1970-01-02T01:00+01:00", DAY_MS),
-    ],
-)
-def test_since_is_a_span_or_a_moment(text: str, ms: float) -> None:
-    assert since_ms(text, NOW_S) == ms
-
-
-@pytest.mark.parametrize("text", ["", "soon", "7", "7w", "2026-13-01", "-7d", "9999999d"])
-def test_since_refuses_what_is_no_time(text: str) -> None:
-    with pytest.raises(Failed, match="is no time"):
-        since_ms(text, NOW_S)

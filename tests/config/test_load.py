@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.config.load import ConfigError, check, load, parse
-from freehold.config.schema import Config
+from freehold.config import schema
+from freehold.config.load import ConfigError, check, load, parse, retention
+from freehold.config.references import References, Unread
+from freehold.config.schema import Config, RetentionConfig
 from tests.config.catalogue import CATALOGUE
 
 KEY = "k" * 16
@@ -270,3 +275,131 @@ def test_any_document_gives_problems_or_a_config(tree: dict[str, object]) -> Non
     config, found = parse(yaml.safe_dump(tree, allow_unicode=True), {"X": "2"}, CATALOGUE)
     assert isinstance(config, Config)
     assert all(p.message and p.line >= 1 for p in found)
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> str:
+    """A reference to a secret of 30 characters."""
+    (tmp_path / "secret").write_text("s3cret-" + "x" * 23 + "\n")
+    return f"file:{tmp_path}/secret"
+
+
+@pytest.mark.parametrize(
+    ("section", "read"),
+    [
+        ("keys: [{name: a, key: @}]", lambda c: c.keys[0].key),
+        ("providers: {openai: {api_key: @}}", lambda c: c.providers["openai"].api_key),
+        ("providers: {openai: {api_key: k, headers: {x-a: @}}}", lambda c: c.providers["openai"].headers["x-a"]),
+        ("providers: {openai: {api_key: k, query: {key: @}}}", lambda c: c.providers["openai"].query["key"]),
+        (
+            "providers: {openai: {region: r, credential: {type: aws, access_key_id: a, secret_access_key: @}}}",
+            lambda c: c.providers["openai"].credential.secret_access_key,
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["{}", "${{{}}}", "${{GIVEN}}", "${{NONE:-{}}}"])
+def test_a_secret_may_be_named_wherever_one_is_accepted(section: str, read: Any, form: str, secret: str) -> None:
+    text = section.replace("@", f'"{form.format(secret)}"')
+    config, found = parse(text, {"GIVEN": secret}, CATALOGUE)
+    assert found == []
+    assert read(config) == "s3cret-" + "x" * 23
+    assert "s3cret" not in repr(config)
+
+
+def test_a_secret_may_stand_among_other_text_and_its_reference_hold_variables(secret: str) -> None:
+    text = f'providers: {{openai: {{api_key: k, headers: {{a: "Bearer ${{{secret}}}.", b: "${{DIR}}/secret"}}}}}}'
+    config, found = parse(text, {"DIR": secret.rpartition("/")[0]}, CATALOGUE)
+    assert found == []
+    assert config.providers["openai"].headers == {"a": f"Bearer s3cret-{'x' * 23}.", "b": "s3cret-" + "x" * 23}
+
+
+def test_references_that_lead_nowhere_are_told_by_path_and_line_and_all_of_them(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    text = f"""
+keys:
+  - {{name: a, key: "file:{tmp_path}/none"}}
+  - {{name: b, key: "file:{tmp_path}/empty"}}
+providers:
+  openai: {{api_key: "vault:secret/openai#key"}}
+  lab: {{dialect: openai_chat, base_url: "http://h/v1", headers: {{x-key: "Bearer ${{vault:secret}}"}}}}
+"""
+    found = check(text, {}, CATALOGUE)
+    assert [(p.line, p.path) for p in found] == [
+        (3, "keys[0].key"),
+        (4, "keys[1].key"),
+        (6, "providers.openai.api_key"),
+        (7, "providers.lab.headers.x-key"),
+    ]
+    assert "can't be read: No such file" in found[0].message and "is empty" in found[1].message
+    assert "BAO_ADDR" in found[2].hint and "vault:PATH#FIELD" in found[3].hint
+
+
+@pytest.mark.parametrize("field", ["base_url", "dialect", "region"])
+def test_a_secret_is_not_read_into_a_field_that_is_shown(field: str, secret: str) -> None:
+    found = check(f'providers: {{openai: {{api_key: k, {field}: "${{{secret}}}"}}}}', {}, CATALOGUE)
+    assert [p.path for p in found] == [f"providers.openai.{field}"] and "not read here" in found[0].message
+    found = check(f'providers: {{openai: {{api_key: k, dialect: "{secret}"}}}}', {}, CATALOGUE)
+    assert "s3cret" not in str(found) and "is not known" in found[0].message
+
+
+def test_a_secret_that_breaks_a_rule_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "k").write_text("s3cret word\nand more\n")
+    found = check(f'providers: {{openai: {{api_key: "file:{tmp_path}/k"}}}}', {}, CATALOGUE)
+    assert [p.path for p in found] == ["providers.openai.api_key"]
+    assert "holds a space" in found[0].message and "s3cret" not in str(found[0])
+
+
+def test_a_load_begins_a_new_reading_even_if_the_file_is_bad(tmp_path: Path, secret: str) -> None:
+    references = References({})
+    file = tmp_path / "f.yaml"
+    file.write_text(f"keys: [{{name: a, key: '{secret}'}}]")
+    load(file, {}, CATALOGUE, references)
+    Path(secret.removeprefix("file:")).write_text("y" * 20)
+    assert references.changed()
+    assert load(file, {}, CATALOGUE, references).keys[0].key == "y" * 20 and not references.changed()
+    file.write_text("keys: [")
+    with pytest.raises(ConfigError):
+        load(file, {}, CATALOGUE, references)
+    Path(secret.removeprefix("file:")).write_text("z" * 20)
+    assert not references.changed()
+
+
+def test_who_needs_no_secrets_reads_none_and_finds_the_other_mistakes() -> None:
+    text = """
+keys: [{name: a, key: "file:/none/a"}, {name: b, key: "vault:s/b#k"}, {name: c, key: short}]
+providers: {openai: {api_key: "file:/none/a", headers: {x-key: "Bearer ${vault:s/b#k}"}}}
+"""
+    config, found = parse(text, {}, CATALOGUE, Unread({}))
+    assert [p.path for p in found] == ["keys[2].key"]
+    assert config.keys[0].key != config.keys[1].key and "none" not in config.keys[0].key
+
+
+def test_every_field_for_a_secret_is_hidden_when_shown() -> None:
+    marked = set(re.findall(r"^    (\w+): [^=#]*\bSecret\b", inspect.getsource(schema), re.MULTILINE))
+    assert marked == schema._SECRETS and len(marked) > 5
+
+
+# --- the section on retention alone ---
+
+
+def test_retention_is_read_alone_and_no_secret_is_fetched(tmp_path: Path) -> None:
+    file = tmp_path / "freehold.yaml"
+    file.write_text(
+        "keys: [{name: a, key: 'vault:secret/none#x'}]\nproviders: 5\nretention: {calls_days: '${DAYS}', hours_days: null}\n"
+    )
+    assert retention(file, {"DAYS": "7"}) == RetentionConfig(calls_days=7, hours_days=None)
+    for text in ("", "retention:\n", "routes: {}\n"):
+        file.write_text(text)
+        assert retention(file, {}) == RetentionConfig() == retention(None, {})
+
+
+@pytest.mark.parametrize(
+    "text", ["retention: {calls_days: 0}", "retention: {calls: 5}", "retention: 5", "retention: {calls_days: '${NONE}'}", "["]
+)
+def test_retention_that_cannot_be_read_is_told(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "freehold.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"freehold\.yaml"):
+        retention(file, {})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        retention(tmp_path / "none.yaml", {})

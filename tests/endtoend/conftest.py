@@ -20,11 +20,12 @@ from freehold.store.schema import calls
 from freehold.store.spool import LedgerLine, read_lines
 from tests import client
 from tests.client import Answered
+from tests.openbao import bao
 from tests.pipeline.conftest import RunningGateway, gateway
 from tests.pipeline.upstream import ScriptedUpstream
 from tests.running import Up
 
-__all__ = ["add_upstream", "gateway"]
+__all__ = ["add_upstream", "bao", "gateway"]
 
 KEY = "fh_test_key_0123456789abcdef"
 NARROW_KEY = "fh_narrow_key_0123456789abcdef"  # may use `fast` alone

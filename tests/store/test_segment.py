@@ -164,3 +164,23 @@ def test_no_bytes_can_stop_it_and_whole_lines_between_ends_of_lines_are_read(
     if part_bytes > len(content):
         assert ids.count("good") == whole.count(GOOD)
         assert len(ids) + unreadable == sum(raw != b"\n" for raw in whole)
+
+
+@pytest.mark.parametrize("part_bytes", [40, 100, 1 << 20])
+def test_a_copy_of_one_that_is_written_means_the_same_at_every_position(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int
+) -> None:
+    monkeypatch.setattr(module, "PART_BYTES", part_bytes)
+    spool = Spool(tmp_path, segment_bytes=4096)
+    path = segment_paths(tmp_path)[0]
+    written = GOOD * 5
+    with path.open("r+b") as file:
+        file.write(written + b'{"call_id":"not whole yet"')
+    with opened(path) as segment:
+        assert segment and not segment.finished
+        copy = b"".join(segment.content())
+    spool.close()
+    assert copy == written
+    (tmp_path / "other").mkdir()
+    with opened(_file(tmp_path / "other", copy)) as segment:
+        assert segment and segment.finished and _all(segment) == (["good"] * 5, 0)

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from freehold.store import ledger
+from freehold.store import histogram, ledger
 from freehold.store.address import parse
 from freehold.store.engine import open_engine, reading, writing
 from freehold.store.schema import calls
@@ -28,7 +28,10 @@ ROUNDS = 20
 
 
 def line(n: int) -> LedgerLine:
-    return LedgerLine(call_id=f"call_{n:06d}", ended_ms=n * 1000, key=f"k{n % 3}", outcome="ok", input=n, cost_nusd=n)
+    who = {"key": f"k{n % 3}", "end_user": f"u{n % 7}"}
+    return LedgerLine(
+        call_id=f"call_{n:06d}", ended_ms=n * 1000, outcome="ok", input=n, cost_nusd=n, total_us=1 + n * n, tags={"n": "1"}, **who
+    )
 
 
 def recorded(store: Store) -> list[str]:
@@ -40,9 +43,15 @@ def assert_exact(store: Store, count: int) -> None:
     """Every call from 0 to `count` once, and roll-ups that say the same."""
     assert recorded(store) == [line(n).call_id for n in range(count)]
     with reading(store.engine) as connection:
-        rolled = connection.execute(text("SELECT sum(calls), sum(input), sum(cost_nusd) FROM calls_hourly")).one()
+        totals = "SELECT sum(calls), sum(input), sum(cost_nusd) FROM rollups WHERE grain = :grain"
+        rolled = [connection.execute(text(totals), {"grain": grain}).one() for grain in (1, 2, 3, 4, 5)]
+        times = [
+            connection.scalars(text(f"SELECT total_us FROM latencies WHERE grain = {grain}")).all() for grain in (1, 2, 3, 4)
+        ]
         recount = connection.execute(text("SELECT count(*), sum(input), sum(cost_nusd) FROM calls")).one()
-    assert [int(n) for n in rolled] == [int(n) for n in recount] == [count, *[count * (count - 1) // 2] * 2]
+    for row in (*rolled, recount):
+        assert [int(n) for n in row] == [count, *[count * (count - 1) // 2] * 2]
+    assert [sum(histogram.count(histogram.unpacked(one)) for one in stored) for stored in times] == [count] * 4
 
 
 def test_a_segment_being_written_is_shipped_as_it_grows_and_stays(store: Store) -> None:
@@ -109,13 +118,24 @@ def test_unreadable_lines_are_counted_and_their_segment_kept_aside(store: Store)
     assert ship(store.data, store.engine) == Shipped()
 
 
+def test_a_full_spool_of_an_older_version_is_shipped(store: Store) -> None:
+    spool = store.data / "spool"
+    spool.mkdir()
+    old = '{"call_id":"call_%06d","ended_ms":%d,"key":"k","outcome":"ok","input":%d,"cost_nusd":%d,"total_us":3,"attempts":[]}\n'
+    (spool / "1-a-000000.jsonl").write_text("".join(old % (n, n, n, n) for n in range(5)))
+    assert ship(store.data, store.engine) == Shipped(calls=5, segments=1)
+    with reading(store.engine) as connection:
+        row = connection.execute(calls.select().where(calls.c.call_id == "call_000003")).mappings().one()
+    assert (row["input"], row["team"], row["end_user"], row["tags"], row["images"]) == (3, "", "", {}, 0)
+
+
 def test_a_failure_before_the_commit_leaves_the_spool_and_the_ledger(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool(store.data)
     for n in range(4):
         spool.append(line(n))
     spool.close()
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(ledger, "_roll_up", lambda *_: 1 / 0)
+        patch.setattr(ledger, "roll_up", lambda *_: 1 / 0)
         ship(store.data, store.engine)
     assert recorded(store) == [] and len(list(read_lines(store.data))) == 4
     ship(store.data, store.engine)

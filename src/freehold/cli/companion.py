@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from freehold.cli.settings import config_file
 from freehold.observe import log
 from freehold.store.address import database
 
@@ -25,18 +26,19 @@ STEADY_S = 60.0
 FINISH_S = 6.0
 
 
-def control_command(data: Path) -> list[str]:
-    return [sys.executable, "-m", "freehold", "control", "--data", str(data)]
+def control_command(data: Path, config: Path | None = None) -> list[str]:
+    command = [sys.executable, "-m", "freehold", "control", "--data", str(data)]
+    return command if config is None else [*command, "--config", str(config)]
 
 
-def run_control(link: int, data: Path) -> None:
+def run_control(link: int, data: Path, config: Path | None = None) -> None:
     """The control plane's process; `link` is a socket that ends when it shall."""
     # Slow to load, and no worker needs it.
     from freehold.control.background import run
 
     starter = socket.socket(fileno=link)
     threading.Thread(target=end_with, args=(starter,), daemon=True).start()
-    run(data, database(data, os.environ))
+    run(data, database(data, os.environ), lambda: config or config_file(None))
 
 
 def end_with(starter: socket.socket) -> None:

@@ -14,9 +14,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from freehold import __version__
+from freehold.cli.commands import Commands
 
 app = typer.Typer(
     name="freehold",
+    cls=Commands,
     help="The AI gateway you own: one self-hosted service between your applications and every model.",
     no_args_is_help=True,
     add_completion=False,
@@ -25,8 +27,12 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="Keys that applications call with.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(key_app, name="key")
+spend_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app.add_typer(spend_app, name="spend")
 db_app = typer.Typer(help="The database that holds the record of calls.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db_app, name="db")
+master_app = typer.Typer(help="The key that protects all stored secrets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(master_app, name="master-key")
 
 ConfigFlag = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration; freehold.yaml in this directory if it is there.")
@@ -45,6 +51,24 @@ class By(StrEnum):
     MODEL = "model"
     ROUTE = "route"
     DAY = "day"
+
+
+class Bucket(StrEnum):
+    NONE = "none"
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class Form(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+FormFlag = Annotated[Form, typer.Option("--format", metavar="table|json|csv|parquet", help="How it is written.")]
+OutputFlag = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Where to; the screen.")]
 
 
 @app.command()
@@ -81,11 +105,12 @@ def worker(
 def control(
     link: Annotated[int, typer.Option(help="Socket to whoever started it, inherited.")],
     data: DataFlag = DATA,
+    config: ConfigFlag = None,
 ) -> None:
     """The control plane's process, which `up` starts."""
     from freehold.cli.companion import run_control
 
-    run_control(link, data)
+    run_control(link, data, config)
 
 
 @app.command()
@@ -111,17 +136,133 @@ def models(
     print(listing.render_known(text, as_json=json) if known else listing.render(text, config, as_json=json))
 
 
-@app.command()
+@spend_app.callback()
 def spend(
+    context: typer.Context,
     data: DataFlag = DATA,
     by: Annotated[By, typer.Option(metavar="key|model|route|day", help="One line for each of these.")] = By.KEY,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="30m, 24h, 7d, or a UTC date or time: 2026-11-23.")] = None,
     json: JsonFlag = False,
 ) -> None:
     """Calls, tokens and cost, from the record of calls. US dollars, exact."""
-    from freehold.cli import spend as report
+    if context.invoked_subcommand is None:
+        from freehold.cli import spend as report
 
-    print(report.render(data, by.value, since, as_json=json))
+        print(report.render(data, by.value, since, as_json=json))
+
+
+@spend_app.command("reconcile")
+def spend_reconcile(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bill as CSV.")],
+    provider: Annotated[str, typer.Option(metavar="NAME", help="Whose bill it is, as in the record of calls.")] = "",
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="Compare all days of this month.")] = "",
+    tolerance: Annotated[float, typer.Option(min=0, metavar="PERCENT", help="What a line may differ by.")] = 1.0,
+    data: DataFlag = DATA,
+    json: JsonFlag = False,
+) -> None:
+    """Compare a provider's bill with the ledger, by day and model. Exits with 1 where they differ.
+
+    Reads OpenAI's and Anthropic's exports, and any CSV with date, model and input_tokens, output_tokens or cost_usd.
+    """
+    from freehold.cli import reconcile
+
+    text, agrees = reconcile.render(data, file, provider, month, tolerance, as_json=json)
+    print(text)
+    if not agrees:
+        raise typer.Exit(1)
+
+
+@app.command()
+def usage(
+    by: Annotated[
+        str, typer.Option(metavar="NAME,...", help="team, app, member, key, route, provider, model, zone, end_user, tag...")
+    ] = "",
+    bucket: Annotated[Bucket, typer.Option(metavar="none|hour|day|month", help="One line for each of these.")] = Bucket.NONE,
+    since: Annotated[str | None, typer.Option("--from", metavar="WHEN", help="30d, 24h, or a UTC date or time.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="Up to and without this moment.")] = None,
+    measures: Annotated[
+        str, typer.Option(metavar="NAME,...", help="calls, failed, input, output, cost_nusd, p95_total_us...")
+    ] = "",
+    where: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only such calls; repeat for more.")] = None,
+    order: Annotated[str, typer.Option(metavar="MEASURE", help="Which groups come first; the first measure.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the N largest groups.")] = None,
+    form: FormFlag = Form.TABLE,
+    output: OutputFlag = None,
+    data: DataFlag = DATA,
+) -> None:
+    """Any measure of calls by anything, from the ledger: tokens, cost, latency percentiles, over any time."""
+    from freehold.cli import usage as report
+
+    asked = report.Asked(
+        by=by,
+        measures=measures,
+        bucket=bucket.value,
+        since=since,
+        until=until,
+        where=tuple(where or ()),
+        order=order,
+        limit=limit,
+    )
+    report.show(data, asked, form.value, output)
+
+
+@app.command()
+def calls(
+    call_id: Annotated[str, typer.Argument(metavar="[ID]", help="One call, with all that is recorded of it.")] = "",
+    since: Annotated[str | None, typer.Option("--from", metavar="WHEN", help="30d, 24h, or a UTC date or time.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="Up to and without this moment.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only such calls (key=app, tag=team=x); repeat for more.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many are shown. CSV and Parquet hold all.")] = 50,
+    form: FormFlag = Form.TABLE,
+    output: OutputFlag = None,
+    data: DataFlag = DATA,
+) -> None:
+    """Single calls of the ledger, the newest first; as CSV or Parquet, all of them."""
+    from freehold.cli import calls as listing
+
+    if call_id:
+        print(listing.one(data, call_id))
+    else:
+        listing.show(data, listing.Asked(since=since, until=until, where=tuple(where or ()), limit=limit), form.value, output)
+
+
+PassphraseFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="Holds the passphrase; else FREEHOLD_BACKUP_PASSPHRASE, else the master key."
+    ),
+]
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; replaced when the new one is whole.")],
+    data: DataFlag = DATA,
+    passphrase_file: PassphraseFlag = None,
+    with_master_key: Annotated[
+        bool, typer.Option("--with-master-key", help="Put DATA/master.key into it too; needs a passphrase.")
+    ] = False,
+) -> None:
+    """Write the database, the keys and the spool into one encrypted file, while Freehold runs."""
+    from freehold.cli import backup as backups
+
+    print(backups.make(file, data, passphrase_file, with_master_key=with_master_key))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    data: DataFlag = DATA,
+    passphrase_file: PassphraseFlag = None,
+    check: Annotated[bool, typer.Option("--check", help="Only read it to its end and say what it holds.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there. It is gone for good.")] = False,
+) -> None:
+    """Bring back a backup into an empty data directory and database, of the same kind or the other. Stop Freehold first."""
+    from freehold.cli import backup as backups
+
+    print(backups.bring_back(file, data, passphrase_file, check=check, force=force))
 
 
 @app.command()
@@ -171,6 +312,30 @@ def db_check(data: DataFlag = DATA) -> None:
     print(db.check(data))
 
 
+@master_app.command("show")
+def master_show(data: DataFlag = DATA) -> None:
+    """List the ids of known master keys, never the keys, and how many workspaces each protects."""
+    from freehold.cli import masterkey
+
+    print(masterkey.show(data))
+
+
+@master_app.command("rotate")
+def master_rotate(data: DataFlag = DATA) -> None:
+    """Put a new key into use in DATA/master.key, and wrap every workspace's key with it. Nothing needs to stop."""
+    from freehold.cli import masterkey
+
+    print(masterkey.rotate(data))
+
+
+@master_app.command("rewrap")
+def master_rewrap(data: DataFlag = DATA) -> None:
+    """Wrap every workspace's key with the master key in use: after it was changed where it comes from."""
+    from freehold.cli import masterkey
+
+    print(masterkey.wrap_anew(data))
+
+
 @key_app.command("disable")
 def key_disable(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id or name.")],
@@ -191,14 +356,16 @@ def main() -> NoReturn:
         # Imported only now: most runs of most commands load neither.
         from freehold.cli.settings import Failed
         from freehold.config.problem import ConfigError
+        from freehold.control.refusal import Refused
         from freehold.store.address import StoreError
         from freehold.store.keys import KeyStoreError
+        from freehold.store.sealing import SealError
 
         if isinstance(error, ConfigError):
             fail(error.lines(), 2)
         if isinstance(error, OSError):
             fail([": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None)])
-        if isinstance(error, Failed | KeyStoreError | StoreError):
+        if isinstance(error, Failed | KeyStoreError | SealError | StoreError | Refused):
             fail([str(error)])
         raise
     sys.exit(0)

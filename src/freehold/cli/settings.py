@@ -9,6 +9,7 @@ from pathlib import Path
 from freehold.config.discover import Effective, effective
 from freehold.config.load import load
 from freehold.config.problem import ConfigError, Problem
+from freehold.config.references import References
 from freehold.upstream.catalogue import PROVIDERS
 
 DEFAULT_FILE = Path("freehold.yaml")
@@ -25,9 +26,9 @@ def config_file(given: Path | None) -> Path | None:
     return given or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
-def load_effective(file: Path | None, local: Mapping[str, str] | None = None) -> Effective:
+def load_effective(file: Path | None, local: Mapping[str, str] | None = None, references: References | None = None) -> Effective:
     """The configuration as it is served: file, environment and local servers. Raises ConfigError."""
-    return effective(load(file, os.environ, PROVIDERS), os.environ, PROVIDERS, local)
+    return effective(load(file, os.environ, PROVIDERS, references), os.environ, PROVIDERS, local)
 
 
 def check_file(given: Path | None) -> str:

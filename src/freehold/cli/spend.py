@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import json
 
-from freehold.cli.settings import Failed, existing
+from freehold.cli.settings import existing
 from freehold.cli.table import table
+from freehold.cli.when import when_ms
 from freehold.policy.pricing import format_usd
 from freehold.store.address import database
 from freehold.store.spool import LedgerLine, read_lines
 from freehold.store.total import Sum
 
+if TYPE_CHECKING:
+    from freehold.control.usage import Row
+
 WORKSPACE = "default"
 DAY_MS = 86_400_000
-_SPAN = re.compile(r"(\d{1,6})([mhd])\Z")
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 def render(data: Path, by: str, since: str | None, *, as_json: bool) -> str:
-    from_ms = since_ms(since, time.time()) if since else 0
+    from_ms = when_ms(since, "--since", time.time()) if since else 0
     # The spool first: what is shipped after that is in the ledger, and seen there. The other way round it could be missed.
     waiting = [line for line in read_lines(existing(data)) if line.ended_ms >= from_ms]
     recorded, waiting = _recorded(data, by, from_ms, waiting)
@@ -50,19 +51,29 @@ def _recorded(data: Path, by: str, from_ms: int, lines: list[LedgerLine]) -> tup
     if address.file is not None and not address.file.exists():
         return [], lines
     # Slow to load, and of no use until there is a ledger.
+    from freehold.control.usage import Question, ask
     from freehold.store import ledger, migrate
     from freehold.store.engine import explained, open_engine, reading
 
+    measures = ("calls", "failed", "input", "output", "cache_read", "cache_write", "cost_nusd", "unpriced")  # as in Sum
+    names = {"day": (), "model": ("provider", "model")}.get(by, (by,))
+    question = Question(workspace=WORKSPACE, measures=measures, by=names, step="day" if by == "day" else "none", from_ms=from_ms)
     with explained(address):
         engine = open_engine(address)
         if not migrate.revision(engine):
             return [], lines
         migrate.require_current(engine, address)
         with reading(engine) as connection:
-            sums = ledger.sums(connection, WORKSPACE, by, from_ms)
-            parts = [(_day(name) if isinstance(name, int) else name, part) for name, part in sums]
+            rows = ask(connection, question).rows
             there = ledger.known(connection, (line.call_id for line in lines))
+    parts = [(_named(row), Sum(*(n or 0 for n in row.values))) for row in rows]
     return parts, [line for line in lines if line.call_id not in there]
+
+
+def _named(row: Row) -> str:
+    if row.at_ms is not None:
+        return _day(row.at_ms // DAY_MS)
+    return "/".join(row.group) if row.group[0] else ""
 
 
 def add_up(lines: Iterable[LedgerLine], by: str, from_ms: int = 0) -> tuple[dict[str, Sum], Sum]:
@@ -74,18 +85,6 @@ def add_up(lines: Iterable[LedgerLine], by: str, from_ms: int = 0) -> tuple[dict
             groups.setdefault(_group(line, by), Sum()).add(line)
             total.add(line)
     return groups, total
-
-
-def since_ms(text: str, now_s: float) -> int:
-    """Unix milliseconds for "30m", "24h", "7d" before now, or an ISO date or time (UTC if it names no zone). Raises Failed."""
-    span = _SPAN.match(text)
-    if span:
-        return int((now_s - int(span[1]) * _SECONDS[span[2]]) * 1000)
-    try:
-        moment = datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise Failed(f"--since {text!r} is no time; write 30m, 24h, 7d, 2026-11-23 or 2026-11-23T08:00") from None
 
 
 def _group(line: LedgerLine, by: str) -> str:

@@ -19,6 +19,7 @@ from freehold.cli.settings import DEFAULT_FILE, Failed, config_file, load_effect
 from freehold.cli.welcome import Welcome, welcome
 from freehold.config.discover import Effective, effective
 from freehold.config.load import load
+from freehold.config.references import References
 from freehold.config.schema import Config
 from freehold.gateway.worker import WorkerOptions, run_worker
 from freehold.store.address import database
@@ -49,7 +50,7 @@ def start(options: Start) -> None:
         port = listener.getsockname()[1]
         local = probe_local(PROVIDERS.values(), skip_ports=(port,)) if config.discover else {}
         served = effective(config, os.environ, PROVIDERS, local)
-        with _first_key(config, options.data) as (secret, shown), _companion(options.data) as companion:
+        with _first_key(config, options.data) as (secret, shown), _companion(options.data, file) as companion:
             text = welcome(_welcome(options, port, file, served, secret))
 
             def ready(*_: object) -> None:
@@ -75,8 +76,8 @@ def run_supervised(fd: int, link: int, config: Path | None, data: Path, local: M
 
 
 @contextmanager
-def _companion(data: Path) -> Iterator[Companion]:
-    companion = Companion(control_command(data))
+def _companion(data: Path, file: Path | None) -> Iterator[Companion]:
+    companion = Companion(control_command(data, file))
     try:
         yield companion
     finally:
@@ -94,12 +95,19 @@ def _serve(options: WorkerOptions) -> None:
 def _worker_options(
     listener: socket.socket, file: Path | None, data: Path, local: Mapping[str, str], on_ready: Callable[..., None]
 ) -> WorkerOptions:
+    references = References(os.environ)
+
     def load_config() -> Config:
         # Without a file at the start, one that appears later counts; a file that was there once must stay.
-        return load_effective(file or config_file(None), local).config
+        return load_effective(file or config_file(None), local, references).config
 
     return WorkerOptions(
-        load_config=load_config, watched=(file or DEFAULT_FILE,), data=data, sockets=[listener], on_ready=on_ready
+        load_config=load_config,
+        watched=(file or DEFAULT_FILE,),
+        data=data,
+        sockets=[listener],
+        on_ready=on_ready,
+        references=references,
     )
 
 

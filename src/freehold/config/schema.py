@@ -8,10 +8,11 @@ from msgspec import Meta, Struct, field
 
 Zone = Literal["internal", "external"]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Days = Annotated[int, Meta(ge=1, le=100_000)]
 Usd = Annotated[float, Meta(ge=0)]
+Secret = Annotated[str, Meta(extra={"secret": True})]  # may be a reference (references.py)
 
-
-_SECRETS = frozenset({"api_key", "key", "headers", "secret_access_key", "session_token", "client_secret"})
+_SECRETS = frozenset({"api_key", "key", "headers", "query", "secret_access_key", "session_token", "client_secret"})
 
 
 class Strict(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -44,15 +45,15 @@ class CredentialConfig(Strict):
 
     type: Literal["aws", "google", "azure"]  # whose; each of the other fields belongs to one type
     access_key_id: str | None = None  # aws: a fixed key, with `secret_access_key`
-    secret_access_key: str | None = None  # aws: give it by a variable
-    session_token: str | None = None  # aws: where the fixed key is a temporary one
+    secret_access_key: Secret | None = None  # aws: give it by a variable or a reference
+    session_token: Secret | None = None  # aws: where the fixed key is a temporary one
     profile: str | None = None  # aws: section of the shared credentials file
     role_arn: str | None = None  # aws: role taken with the web identity token; unset: AWS_ROLE_ARN
     web_identity_token_file: str | None = None  # aws: unset: AWS_WEB_IDENTITY_TOKEN_FILE
     file: str | None = None  # google: JSON file of a service account or of application default credentials
     tenant_id: str | None = None  # azure: unset: AZURE_TENANT_ID
     client_id: str | None = None  # azure: an application, or a user-assigned managed identity; unset: AZURE_CLIENT_ID
-    client_secret: str | None = None  # azure: the application's secret; unset: AZURE_CLIENT_SECRET
+    client_secret: Secret | None = None  # azure: the application's secret; unset: AZURE_CLIENT_SECRET
     scope: str | None = None  # azure: what the token is for; unset: Azure's AI services
 
 
@@ -63,15 +64,15 @@ class ProviderConfig(Strict):
     dialect: str | None = None  # the API it speaks, such as openai_chat or anthropic
     base_url: str | None = None  # what stands before /chat/completions or /v1/messages; may hold {region} and the like
     also: dict[str, str] | None = None  # more dialects it speaks, each with its base: "" the same, /path, or a URL
-    api_key: str | None = None  # our credential there; unset: from the known provider's environment variable
+    api_key: Secret | None = None  # our credential there; unset: from the known provider's environment variable
     credential: CredentialConfig | None = None  # a cloud's credential in place of an api_key
     region: str | None = None  # for {region} in the base URL
     project: str | None = None  # for {project}
     resource: str | None = None  # for {resource}
     account: str | None = None  # for {account}
-    query: dict[str, str] = field(default_factory=dict)  # parameters after ? in every call, such as api-version
+    query: dict[str, Secret] = field(default_factory=dict)  # parameters after ? in every call, such as api-version
     zone: Zone | None = None  # internal: runs under your own control
-    headers: dict[str, str] = field(default_factory=dict)  # sent with every request
+    headers: dict[str, Secret] = field(default_factory=dict)  # sent with every request
     timeouts: TimeoutsConfig = field(default_factory=TimeoutsConfig)  # how long to wait for it
     max_connections: Annotated[int, Meta(ge=1)] | None = None  # of one worker to it; unset: as server.max_connections
     ca_file: str | None = None  # PEM file of the authorities trusted for it, in place of the system's
@@ -98,8 +99,14 @@ class KeyConfig(Strict):
     """A key that clients call with."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]  # shown in the record of calls; unique
-    key: str  # the secret, at least 16 characters: give it by a variable
+    key: Secret  # at least 16 characters: give it by a variable or a reference
     models: list[str] = field(default_factory=lambda: ["*"])  # routes, provider/model, or patterns with `*`
+
+
+class SecretsConfig(Strict):
+    """Secrets that the file names by reference. Those in files are read again when the file changes."""
+
+    refresh: Annotated[float, Meta(ge=1, le=86_400)] = 300.0  # seconds after which secrets from Vault are read again
 
 
 class ServerConfig(Strict):
@@ -116,6 +123,13 @@ class ServerConfig(Strict):
     tls_key: str | None = None  # PEM file with its private key
 
 
+class RetentionConfig(Strict):
+    """How long the record of calls is kept, in days of 24 hours, counted in whole UTC days. Sums by day are kept for good."""
+
+    calls_days: Days | None = 90  # each single call; null: for good
+    hours_days: Days | None = 400  # sums by hour; null: for good
+
+
 class Config(Strict):
     """The whole file."""
 
@@ -124,3 +138,5 @@ class Config(Strict):
     routes: dict[str, RouteConfig] = field(default_factory=dict)  # by the model name that clients ask for
     keys: list[KeyConfig] = field(default_factory=list)  # beside those made by `freehold key create`
     server: ServerConfig = field(default_factory=ServerConfig)  # how clients are served
+    retention: RetentionConfig = field(default_factory=RetentionConfig)  # how long the record of calls is kept
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)  # those that are kept elsewhere

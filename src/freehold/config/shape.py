@@ -3,7 +3,8 @@
 `Shape.value` walks node and type side by side and builds the structs. A mistake does not stop it: the field keeps its
 default (or stays empty, if it has none), the path goes into `bad`, and the rules can still look at all the rest.
 `${NAME}` and `${NAME:-default}` are filled in here, where the path is known and after YAML has been parsed, so that a
-variable's content can never become structure. `$${` stands for a plain `${`.
+variable's content can never become structure. `$${` stands for a plain `${`. A field for a secret may also be a reference to
+one (references.py), or hold it as `${file:...}` or `${vault:...}` among other text.
 """
 
 from __future__ import annotations
@@ -18,19 +19,21 @@ from msgspec import inspect as kinds
 
 from freehold.config.document import Node, scalar
 from freehold.config.problem import Path, Problem, dotted, nearest, shown
+from freehold.config.references import References, SecretError, is_reference
 
 BAD: Any = object()
 
-_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}|\$\{")
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}|\$\{((?:file|vault):[^}]*)\}|\$\{")
 
 
 class Shape:
     """`problems` in the order met; `bad`: the paths whose values could not be used."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], references: References) -> None:
         self.problems: list[Problem] = []
         self.bad: set[Path] = set()
         self._env = env
+        self._references = references
 
     def value(self, node: Node, kind: kinds.Type, path: Path) -> Any:
         """The value for a field of this type, or BAD after telling why."""
@@ -45,7 +48,10 @@ class Shape:
                 if node.value is None:
                     return None
                 return self.value(node, next(t for t in kind.types if not isinstance(t, kinds.NoneType)), path)
-        value = self._fill(node, kind, path) if isinstance(node.value, str) else node.value
+        secret = isinstance(kind, kinds.Metadata)  # the only use that schema.py has for it
+        if isinstance(kind, kinds.Metadata):
+            kind = kind.type
+        value = self._fill(node, kind, path, secret) if isinstance(node.value, str) else node.value
         return value if value is BAD else self._scalar(Node(value, node.line), kind, path)
 
     def _tell(self, path: Path, message: str, hint: str, node: Node) -> None:
@@ -96,32 +102,37 @@ class Shape:
         values = [self.value(child, kind.item_type, (*path, i)) for i, child in enumerate(items)]
         return [_empty(kind.item_type) if value is BAD else value for value in values]
 
-    def _fill(self, node: Node, kind: kinds.Type, path: Path) -> Any:
+    def _fill(self, node: Node, kind: kinds.Type, path: Path, secret: bool) -> Any:
         """The text with its variables filled in; where the field is a number or a switch, read as YAML would read it plain."""
-        missing: list[str] = []
+        before = len(self.problems)
 
         def replace(match: re.Match[str]) -> str:
-            name, default = match[1], match[2]
+            name, default, reference = match.groups()
             if match[0] == "$${":
                 return "${"
+            if reference is not None:
+                if not secret:
+                    # Elsewhere values are shown: in messages, lists of models, the record of calls.
+                    self._problem(path, "a secret is not read here", "references stand in fields for secrets, see the docs", node)
+                    return ""
+                return self._resolved(reference, path, node)
             if name is None:
-                hint = "write ${NAME} or ${NAME:-default}; $${ is a plain ${"
+                hint = "write ${NAME}, ${NAME:-default}, ${file:...} or ${vault:...}; $${ is a plain ${"
                 self._problem(path, "${ begins a variable that is not well written", hint, node)
-                missing.append("")
                 return ""
             # As in the shell, `:-` also replaces an empty variable.
             value = self._env.get(name)
             if default is not None:
                 return value or default
             if value is None:
-                missing.append(name)
+                hint = f"set it, or give a default: ${{{name}:-...}}"
+                self._problem(path, f"the environment variable {name} is not set", hint, node)
             return value or ""
 
         text = _VARIABLE.sub(replace, node.value)
-        for name in filter(None, missing):
-            hint = f"set it, or give a default: ${{{name}:-...}}"
-            self._problem(path, f"the environment variable {name} is not set", hint, node)
-        if missing:
+        if secret and is_reference(text) and len(self.problems) == before:
+            text = self._resolved(text, path, node)
+        if len(self.problems) > before:
             return BAD
         if text != node.value and not isinstance(kind, kinds.StrType | kinds.LiteralType):
             try:
@@ -129,6 +140,14 @@ class Shape:
             except ValueError as error:
                 return self._problem(path, str(error), f"for example {_example(kind)}", node)
         return text
+
+    def _resolved(self, reference: str, path: Path, node: Node) -> str:
+        """The secret, or "" after telling why there is none."""
+        try:
+            return self._references.resolve(reference)
+        except SecretError as error:
+            self._problem(path, error.message, error.hint, node)
+            return ""
 
     def _scalar(self, node: Node, kind: kinds.Type, path: Path) -> Any:
         value = node.value

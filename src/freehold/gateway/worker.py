@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
+import math
+import random
 import resource
 import signal
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uvloop
 
 from freehold.config.load import ConfigError
+from freehold.config.references import References, Stamp, stamp
 from freehold.config.schema import Config
 from freehold.gateway.endpoints import Gateway
 from freehold.gateway.server import Server
@@ -31,19 +33,23 @@ from freehold.upstream.credentials import Credentials
 from freehold.upstream.pool import Pool
 
 _WATCH_S = 0.5
+_RETRY_S = 15.0  # after secrets could not be fetched; more often is no use to a Vault in trouble
 
-Fingerprint = list[tuple[int, int, int] | None]  # of each watched file: change time, size, inode
+Stamps = tuple[Stamp, ...]  # of the key file, and of each watched file
 
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """`load_config` reads the file and the environment afresh (raises ConfigError); `sockets` are already listening."""
+    """`load_config` reads the file and the environment afresh (raises ConfigError), and the secrets behind `references`, which
+    may block: only the first time is it called on the event loop. `sockets` are already listening.
+    """
 
     load_config: Callable[[], Config]
     watched: tuple[Path, ...]  # files whose change means a reload
     data: Path
     sockets: list[socket.socket]
     on_ready: Callable[[Snapshot], None] | None = None
+    references: References = field(default_factory=lambda: References({}))
 
 
 def run_worker(options: WorkerOptions) -> None:
@@ -59,11 +65,15 @@ class Worker:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._stop = asyncio.Event()
+        self._config: Config | None = None  # the one that serves
+        self._refused: list[str] = []  # what was wrong with the last one, if it was refused
+        self._refresh_at = math.inf  # loop time
 
     async def run(self) -> None:
         options = self._options
-        seen = self._fingerprint()  # before the load: a change from here on is noticed, however late the watch begins
-        config = options.load_config()
+        seen = self._stamps()  # before the load: a change from here on is noticed, however late the watch begins
+        self._config = config = options.load_config()  # nobody is served yet, so nobody waits
+        self._schedule_refresh()
         spool = Spool(options.data)
         pool = Pool(config.server.max_connections)
         metrics = Metrics()
@@ -96,37 +106,76 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
 
-    async def _watch(self, gateway: Gateway, seen: Fingerprint) -> None:
+    async def _watch(self, gateway: Gateway, seen: Stamps) -> None:
         """Poll the watched files: works on every file system and with the symlink swaps of mounted config maps."""
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            gateway.runtime.spool.tend()
-            now = self._fingerprint()
-            if now != seen:
-                seen = now
-                self._reload(gateway)
-
-    def _fingerprint(self) -> Fingerprint:
-        out: Fingerprint = []
-        for path in (*self._options.watched, keys.path(self._options.data)):
-            try:
-                stat = os.stat(path)
-                out.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
-            except OSError:
-                out.append(None)
-        return out
-
-    def _reload(self, gateway: Gateway) -> None:
-        """A bad file is refused with its errors and the old configuration keeps serving."""
+        loop = asyncio.get_running_loop()
+        loading: asyncio.Task[None] | None = None
         try:
-            snapshot = self._snapshot(self._options.load_config())
-        except ConfigError as error:
-            log.event("error", "reload_refused", problems=error.lines())
+            while True:
+                await asyncio.sleep(_WATCH_S)
+                gateway.runtime.spool.tend()
+                now = self._stamps()
+                if now[0] != seen[0]:  # the key file: whatever else is under way, a disabled key is refused at once
+                    seen = (now[0], *seen[1:])
+                    self._take_keys(gateway)
+                if loading is not None and not loading.done():
+                    continue
+                if now != seen or self._options.references.changed() or loop.time() >= self._refresh_at:
+                    # A task, because a Vault that answers slowly must keep nothing else waiting.
+                    loading = asyncio.create_task(self._reload(gateway, asked=now != seen))
+                    seen = now
+        finally:
+            if loading is not None:
+                loading.cancel()
+
+    def _stamps(self) -> Stamps:
+        return tuple(stamp(path) for path in (keys.path(self._options.data), *self._options.watched))
+
+    def _take_keys(self, gateway: Gateway) -> None:
+        """The keys as they are now, with the configuration that serves."""
+        assert self._config is not None
+        try:
+            snapshot = self._snapshot(self._config)
         except (OSError, ValueError) as error:
             log.event("error", "reload_refused", problems=[str(error)])
         else:
-            gateway.runtime = replace(gateway.runtime, snapshot=snapshot)
-            log.event("info", "reloaded", routes=len(snapshot.routes), providers=len(snapshot.providers), keys=len(snapshot.keys))
+            self._serve(gateway, snapshot)
+
+    def _serve(self, gateway: Gateway, snapshot: Snapshot) -> None:
+        gateway.runtime = replace(gateway.runtime, snapshot=snapshot)
+        log.event("info", "reloaded", routes=len(snapshot.routes), providers=len(snapshot.providers), keys=len(snapshot.keys))
+
+    async def _reload(self, gateway: Gateway, *, asked: bool) -> None:
+        """A bad configuration is refused with its errors and the old one keeps serving.
+
+        `asked`: by a change of a watched file. Otherwise secrets were due, and the same again is no news.
+        """
+        problems: list[str] = []
+        try:
+            # In a thread: it may wait for files on a network and for Vault.
+            config = await asyncio.to_thread(self._options.load_config)
+            if asked or self._refused or config != self._config:
+                self._serve(gateway, self._snapshot(config))
+            self._config = config
+        except ConfigError as error:
+            problems = error.lines()
+        except (OSError, ValueError) as error:
+            problems = [str(error)]
+        except Exception as error:
+            log.failure("reload_failed", error)
+            problems = ["loading failed inside the gateway; see its log"]
+        if problems and (asked or problems != self._refused):  # a long outage of Vault is one line in the log
+            log.event("error", "reload_refused", problems=problems)
+        self._refused = problems
+        self._schedule_refresh()
+
+    def _schedule_refresh(self) -> None:
+        """Nothing tells when a secret in Vault changes, or when one that can't be had comes back."""
+        wait_s = math.inf
+        if self._options.references.remote and self._config is not None:
+            wait_s = _RETRY_S if self._refused else self._config.secrets.refresh
+        # Not all workers of a fleet in the same second.
+        self._refresh_at = asyncio.get_running_loop().time() + wait_s * random.uniform(0.9, 1.0)
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:

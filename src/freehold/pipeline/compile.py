@@ -58,6 +58,7 @@ def _provider(name: str, given: ProviderConfig, row: ProviderRow | None, credent
         price_id=row.price_id if row else "",
         price=_price(given.price),
         models=_models(given, row),
+        region=given.region or "",
     )
 
 

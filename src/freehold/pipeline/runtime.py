@@ -36,6 +36,9 @@ class Principal(Struct, frozen=True):
     name: str
     access: ModelAccess
     workspace: str = "default"
+    app: str = ""  # id, as the two that follow
+    team: str = ""
+    member: str = ""
 
 
 class Side(Struct, frozen=True, kw_only=True):
@@ -64,6 +67,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     price_id: str
     price: Price | None  # for models that the table does not know
     models: tuple[str, ...] = ()  # shown in /v1/models
+    region: str = ""
 
     def side(self, dialect: Dialect, kind: Kind) -> Side:
         """The side for a client's call: of its own dialect where there is one for this kind."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from freehold.pipeline.exchange import Exchange
-from freehold.pipeline.runtime import Runtime
+from freehold.pipeline.labels import note_labels
+from freehold.pipeline.runtime import Principal, Runtime
 from freehold.policy.pricing import cost_nusd
 from freehold.store.spool import LedgerLine
 from freehold.wire.chat import Usage
@@ -83,19 +84,20 @@ def record_part(
         ended_ms=time.time_ns() // 1_000_000,
         kind=kind,
         dialect=x.dialect.name,
-        workspace=x.principal.workspace,
-        key_id=x.principal.key_id,
-        key=x.principal.name,
         route=x.route.name if x.route is not None else "",
         provider=target.provider.name,
         model=(model or target.model)[:256],
         answered_by=model[:256],
         zone=target.provider.zone,
+        region=target.provider.region,
         status=status,
         outcome="ok" if status < 400 else "upstream_error",
         finish=finish[:64],
         client_id=client_id[:128],
     )
+    _note_principal(x.principal, line)
+    # What a batch was uploaded with, or a session opened with; not what one request in it may say.
+    note_labels(x.headers, None, x.dialect.name, line)
     if usage is not None:
         note_usage(usage, line)
         if not model and target.price is not None:
@@ -123,15 +125,24 @@ def note_usage(usage: Usage, line: LedgerLine) -> None:
     line.rerank_searches = usage.rerank_searches
 
 
+def _note_principal(who: Principal, line: LedgerLine) -> None:
+    line.workspace = who.workspace
+    line.key_id = who.key_id
+    line.key = who.name
+    if who.app or who.member:
+        line.app, line.member, line.team = who.app, who.member, who.team
+
+
 def _who_and_where(x: Exchange, line: LedgerLine) -> None:
     if x.principal is not None:
-        line.workspace, line.key_id, line.key = x.principal.workspace, x.principal.key_id, x.principal.name
+        _note_principal(x.principal, line)
+        note_labels(x.headers, x.peek, x.dialect.name, line)
     if x.peek is not None:
         line.stream = x.peek.stream
         line.route = x.route.name if x.route is not None else x.peek.model[:256]
     if x.target is not None:
         provider = x.target.provider
-        line.provider, line.model, line.zone = provider.name, x.target.model, provider.zone
+        line.provider, line.model, line.zone, line.region = provider.name, x.target.model, provider.zone, provider.region
     if x.relay is not None:
         line.answered_by, line.finish = x.relay.model[:256], x.relay.finish[:64]
     if x.error is not None:

@@ -67,10 +67,15 @@ def _connect(file: str) -> DBAPIConnection:
 def writing(engine: Engine, what: str) -> Iterator[Connection]:
     """A transaction that changes `what`: one at a time for each name on PostgreSQL, one at a time for all on SQLite."""
     with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
-        if is_postgresql(engine):
-            lock = crc32(what.encode()) - 2**31  # a signed 32-bit number
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s, %s)", (_ADVISORY, lock))
+        alone(connection, what)
         yield connection
+
+
+def alone(connection: Connection, what: str) -> None:
+    """From here to the end of this writing transaction, nobody else changes `what`."""
+    if connection.dialect.name == "postgresql":
+        lock = crc32(what.encode()) - 2**31  # a signed 32-bit number
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s, %s)", (_ADVISORY, lock))
 
 
 @contextmanager

@@ -45,11 +45,18 @@ class LedgerLine(Struct, omit_defaults=True, kw_only=True):
     workspace: str = "default"
     key_id: str = ""
     key: str = ""  # the key's name
+    team: str = ""  # id; of the key's app or member
+    app: str = ""  # id
+    member: str = ""  # id
+    end_user: str = ""  # whom the client named: on whose behalf it calls
+    session: str = ""  # what the client named
+    tags: dict[str, str] = field(default_factory=dict)  # what the client named; "" for a tag without a value
     route: str = ""  # the model name that the client asked for
     provider: str = ""
     model: str = ""  # as sent to the provider
     answered_by: str = ""  # the model that the provider says answered
     zone: str = ""
+    region: str = ""  # of the provider, where it is configured
     stream: bool = False
     translated: bool = False
     status: int = 0  # as the client was shown
@@ -68,6 +75,7 @@ class LedgerLine(Struct, omit_defaults=True, kw_only=True):
     seconds: float = 0.0  # of audio
     characters: int = 0  # of text to be spoken
     rerank_searches: int = 0
+    images: int = 0  # made
     service_tier: str = ""
     estimated: bool = False  # tokens counted by us
     cost_nusd: int | None = None

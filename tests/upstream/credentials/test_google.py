@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import builtins
 from pathlib import Path
 from time import time
 from typing import Any
@@ -141,15 +140,3 @@ async def test_a_reply_without_a_token_is_told(reply: Any, tmp_path: Path) -> No
     places = Places()
     places.answers[TOKEN] = (200, reply)
     assert "a b" not in await problem(credential(written(tmp_path, account()), places))
-
-
-async def test_without_cryptography_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name.startswith("cryptography"):
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    assert "freehold[google]" in await problem(credential(written(tmp_path, account()), Places()))

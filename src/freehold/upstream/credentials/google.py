@@ -137,13 +137,12 @@ def _base64url(data: bytes) -> str:
 
 def _rsa(pem: str) -> Any:
     """bytes -> their RS256 signature. Raises NoCredential."""
-    try:
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-        from cryptography.hazmat.primitives.hashes import SHA256
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    except ImportError:
-        raise NoCredential("a service account's key needs the package cryptography: install freehold[google]") from None
+    # Loaded at the first use: most starts need none of it.
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError):
