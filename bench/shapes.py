@@ -63,9 +63,7 @@ def _anthropic_reply(reply: Object) -> tuple[str, str, tuple[int, int]]:
 
 def _responses(model: str, system: str, turns: Turns, stream: bool) -> Object:
     kinds = {"user": "input_text", "assistant": "output_text"}
-    items = [
-        {"type": "message", "role": role, "content": [{"type": kinds[role], "text": text}]} for role, text in turns
-    ]
+    items = [{"type": "message", "role": role, "content": [{"type": kinds[role], "text": text}]} for role, text in turns]
     request: Object = {"model": model, "instructions": system, "input": items, "max_output_tokens": MAX_TOKENS}
     return request | {"temperature": TEMPERATURE, "store": False, "stream": stream}
 
