@@ -140,7 +140,7 @@ def prepare(folder: Path, pure: bool) -> str:
     if pure or importlib.util.find_spec("mypyc") is None:
         shutil.copytree(ROOT / "src", tree, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     else:
-        say("compiling Freehold (half a minute; --pure measures it as plain Python)")
+        say("compiling Freehold (two minutes; --pure measures it as plain Python)")
         done = subprocess.run(
             [sys.executable, str(ROOT / "scripts" / "compile.py"), "--into", str(tree)], capture_output=True, text=True
         )
