@@ -22,7 +22,6 @@ from freehold.observe import log
 from freehold.pipeline import bound
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.input import Input
-from freehold.pipeline.runtime import Runtime
 from freehold.upstream.transport import Streamed
 from freehold.wire.dialect import BOUND
 from freehold.wire.dialects.openai_chat.media import FORM_FIELDS
@@ -47,7 +46,7 @@ class Rest(Protocol):
     def close(self) -> None: ...
 
 
-async def begin(x: Exchange, rt: Runtime) -> None:
+async def begin(x: Exchange) -> None:
     """Read of `x.incoming` what must be known. Sets `x.body`, `x.asked`, and `x.rest` where more is to come.
 
     Raises TooLarge, InvalidRequest, RequestTimeout, NotFound, Unavailable.

@@ -20,7 +20,7 @@ async def serve(x: Exchange, rt: Runtime, out: Output) -> None:
     try:
         admit.identify(x, rt)
         if x.incoming is not None:
-            await intake.begin(x, rt)
+            await intake.begin(x)
         admit.permit(x, rt)
         if count.answer(x, rt, out):
             return

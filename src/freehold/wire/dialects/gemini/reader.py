@@ -98,7 +98,7 @@ class ReplyReader:
         self._feedback = Raw(b"null")
         self.ended = False  # nothing that follows counts
 
-    def chunk(self, data: bytes | Raw, events: list[Event]) -> None:
+    def chunk(self, data: Raw, events: list[Event]) -> None:
         if self.ended:
             return
         try:
@@ -258,7 +258,7 @@ def _whole(body: bytes) -> list[Event]:
     events: list[Event] = []
     array = body.lstrip()[:1] == b"["
     reply = ReplyReader(merge=array)
-    chunks = decode_list(body) if array else [body]
+    chunks = decode_list(body) if array else [Raw(body)]
     for chunk in chunks:
         reply.chunk(chunk, events)
     if array and not chunks:
@@ -313,4 +313,4 @@ class StreamReader:
 
     def _event(self, data: bytes, events: list[Event]) -> None:
         if data.strip() and data.strip() != b"[DONE]":
-            self._reply.chunk(data, events)
+            self._reply.chunk(Raw(data), events)
