@@ -269,7 +269,7 @@ def providers_page() -> str:
         (
             f"`{row.name}`",
             row.title,
-            ", ".join((row.dialect, *row.also)),
+            "its own: passthrough only" if row.kinds == ("passthrough",) else ", ".join((row.dialect, *row.also)),
             address(row),
             key_from(row),
             row.notes,

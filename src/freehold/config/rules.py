@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from freehold.config.address import GAPS, gaps, is_plain, plain
 from freehold.config.problem import Path, nearest, shown
-from freehold.config.schema import Config, CredentialConfig, ProviderConfig, RouteConfig
+from freehold.config.schema import Config, CredentialConfig, PriceConfig, ProviderConfig, RouteConfig
 from freehold.config.signin import broken_sign_in
 from freehold.policy.address import networks
 from freehold.wire.registry import SPOKEN
@@ -48,7 +48,7 @@ class Row(Protocol):
     @property
     def also(self) -> Mapping[str, object]: ...
     @property
-    def credential(self) -> Literal["", "aws", "google", "azure"]: ...
+    def credential(self) -> Literal["", "aws", "google", "azure", "ibm"]: ...
     @property
     def fill(self) -> Mapping[str, tuple[str, ...]]: ...
     @property
@@ -121,8 +121,22 @@ def _provider(name: str, provider: ProviderConfig, names: Names, env: Mapping[st
         yield from _header((*path, "headers", header), header, value)
     if provider.ca_file is not None:
         yield from _file((*path, "ca_file"), provider.ca_file)
+    if provider.price is not None:
+        yield from _price((*path, "price"), provider.price)
     if names.catalogue is not None:
         yield from _against_catalogue(path, provider, names.catalogue, env)
+
+
+def _price(path: Path, price: PriceConfig) -> Iterator[Found]:
+    if all(getattr(price, field) is None for field in price.__struct_fields__):
+        yield path, "the price names nothing that is paid for", "such as input and output, in US dollars per million tokens"
+    elif (price.input is None) != (price.output is None):
+        missing = "output" if price.output is None else "input"
+        yield (
+            (*path, missing),
+            f'the field "{missing}" is missing',
+            "input and output go together; write 0 for what costs nothing",
+        )
 
 
 def _against_catalogue(path: Path, provider: ProviderConfig, catalogue: Catalogue, env: Mapping[str, str]) -> Iterator[Found]:
@@ -173,6 +187,8 @@ def _route(name: str, route: RouteConfig, names: Names, env: Mapping[str, str]) 
                 "the model's name holds a line break or another character that can't be seen",
                 "write it in one line",
             )
+        if target.price is not None:
+            yield from _price((*where, "price"), target.price)
         yield from _target_provider((*where, "provider"), target.provider, names, env)
 
 
@@ -243,6 +259,7 @@ _OF_TYPE = {
     "aws": ("access_key_id", "secret_access_key", "session_token", "profile", "role_arn", "web_identity_token_file"),
     "google": ("file",),
     "azure": ("tenant_id", "client_id", "client_secret", "scope"),
+    "ibm": ("api_key",),
 }
 
 

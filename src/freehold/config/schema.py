@@ -33,18 +33,30 @@ class TimeoutsConfig(Strict):
 
 
 class PriceConfig(Strict):
-    """US dollars per million tokens. Replaces the price table for one target."""
+    """US dollars: per million tokens, but for the fields that begin with `per_`. Replaces the price table for one target.
 
-    input: Usd  # prompt tokens
-    output: Usd  # generated tokens
+    What has no price here is not billed, and a call without any that fits has no cost in the record. Give at least one.
+    """
+
+    input: Usd | None = None  # prompt tokens
+    output: Usd | None = None  # generated tokens
     cache_read: Usd | None = None  # prompt tokens read from the provider's cache; unset: as `input`
     cache_write: Usd | None = None  # prompt tokens written to it; unset: as `input`
+    audio_input: Usd | None = None  # prompt tokens that are sound; unset: as `input`
+    audio_output: Usd | None = None  # generated tokens that are sound; unset: as `output`
+    image_input: Usd | None = None  # prompt tokens that are pictures; unset: as `input`
+    image_output: Usd | None = None  # generated tokens that are pictures; unset: as `output`
+    per_minute: Usd | None = None  # minutes of audio, where the provider tells its seconds
+    per_million_characters: Usd | None = None  # characters to be spoken
+    per_image: Usd | None = None  # pictures made, whatever their size
+    per_thousand_searches: Usd | None = None  # search units of a rerank
+    per_thousand_requests: Usd | None = None  # calls, on top of all else
 
 
 class CredentialConfig(Strict):
     """A cloud's own credential, in place of `api_key`. What is not written here is looked for where the cloud's tools look."""
 
-    type: Literal["aws", "google", "azure"]  # whose; each of the other fields belongs to one type
+    type: Literal["aws", "google", "azure", "ibm"]  # whose; each of the other fields belongs to one type
     access_key_id: str | None = None  # aws: a fixed key, with `secret_access_key`
     secret_access_key: Secret | None = None  # aws: give it by a variable or a reference
     session_token: Secret | None = None  # aws: where the fixed key is a temporary one
@@ -55,6 +67,7 @@ class CredentialConfig(Strict):
     tenant_id: str | None = None  # azure: unset: AZURE_TENANT_ID
     client_id: str | None = None  # azure: an application, or a user-assigned managed identity; unset: AZURE_CLIENT_ID
     client_secret: Secret | None = None  # azure: the application's secret; unset: AZURE_CLIENT_SECRET
+    api_key: Secret | None = None  # ibm: exchanged for tokens; unset: WATSONX_APIKEY, WATSONX_API_KEY or IBM_CLOUD_API_KEY
     scope: str | None = None  # azure: what the token is for; unset: Azure's AI services
 
 
@@ -167,6 +180,7 @@ class ServerConfig(Strict):
     """How clients are served. Times in seconds. Changes count from the next start."""
 
     max_body_mib: Annotated[float, Meta(gt=0, le=1024)] = 32  # largest request body, in MiB
+    max_upload_mib: Annotated[float, Meta(gt=0, le=1_048_576)] = 512  # largest file or form that is passed on as it comes, in MiB
     max_connections: Annotated[int, Meta(ge=1)] = 10_000  # client connections of one worker; more are answered 503
     header_timeout: Seconds = 10.0  # for a request's head to arrive
     body_timeout: Seconds = 60.0  # between two pieces of a request body; for all of it up to 64 KB

@@ -18,11 +18,13 @@ _NO_QUERY: Mapping[str, str] = {}
 
 
 def presented_key(headers: dict[bytes, bytes]) -> bytes | None:
-    """The key as the client's SDK sends it: Authorization: Bearer, x-api-key, api-key or x-goog-api-key."""
+    """The key as the client's SDK sends it: Authorization: Bearer or Token, x-api-key, api-key, x-goog-api-key or xi-api-key."""
     value = headers.get(b"authorization")
     if value is not None and value[:7].lower() == b"bearer ":
         return value[7:].strip()
-    return headers.get(b"x-api-key") or headers.get(b"api-key") or headers.get(b"x-goog-api-key")
+    if value is not None and value[:6].lower() == b"token ":  # Deepgram's and Replicate's clients
+        return value[6:].strip()
+    return headers.get(b"x-api-key") or headers.get(b"api-key") or headers.get(b"x-goog-api-key") or headers.get(b"xi-api-key")
 
 
 def principal_of(

@@ -76,5 +76,18 @@ def _price(given: PriceConfig | None) -> Price | None:
     if given is None:
         return None
     return pricebook.fixed(
-        "freehold.yaml", input=given.input, output=given.output, cache_read=given.cache_read, cache_write=given.cache_write
+        "freehold.yaml",
+        input=given.input,
+        output=given.output,
+        cache_read=given.cache_read,
+        cache_write=given.cache_write,
+        audio_in=given.audio_input,
+        audio_out=given.audio_output,
+        image_in=given.image_input,
+        image_out=given.image_output,
+        characters=given.per_million_characters,
+        rerank_searches=given.per_thousand_searches,
+        requests=given.per_thousand_requests,
+        per_minute=given.per_minute,
+        per_image=given.per_image,
     )

@@ -28,7 +28,20 @@ _AUTH: dict[str, Auth] = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 _FORWARDED: dict[str, tuple[tuple[bytes, bytes], ...]] = {
     "anthropic": ((b"anthropic-version", b"2023-06-01"), (b"anthropic-beta", b"")),
     "openai_chat": ((b"openai-beta", b""),),
+    # Of InvokeModel, whose body is the model's own. Converse has all of them in its body.
+    "bedrock_invoke": tuple(
+        (b"x-amzn-bedrock-" + name, b"")
+        for name in (
+            b"guardrailidentifier",
+            b"guardrailversion",
+            b"trace",
+            b"performanceconfig-latency",
+            b"service-tier",
+            b"request-metadata",
+        )
+    ),
 }
+_GUARDRAIL = b"x-amzn-bedrock-guardrail"
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -138,7 +151,7 @@ def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential |
     dialect = SPOKEN[plan.dialect]
     if dialect.name == "anthropic":
         prefix = prefix.removesuffix("/v1")  # its paths begin with it; people write it in the base all the same
-    forwarded = _FORWARDED.get(dialect.name, ())
+    forwarded = _forwarded(dialect.name, plan.headers)
     fixed = {k: v for k, v in plan.headers.items() if k.lower().encode() not in {f for f, _ in forwarded}}
     stand_in = {k.lower().encode(): v.encode() for k, v in plan.headers.items()}
     return Side(
@@ -153,6 +166,14 @@ def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential |
         forwarded=tuple((f, stand_in.get(f, default)) for f, default in forwarded),
         credential=credential,
     )
+
+
+def _forwarded(dialect: str, headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """Without a guardrail where the configuration has one: that is no client's to change."""
+    pairs = _FORWARDED.get(dialect, ())
+    if any(name.lower().encode().startswith(_GUARDRAIL) for name in headers):
+        return tuple(pair for pair in pairs if not pair[0].startswith(_GUARDRAIL))
+    return pairs
 
 
 def _head(

@@ -7,6 +7,7 @@ fetch an address of its choosing. Administrators of one tenant among several can
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -68,7 +69,21 @@ class Pieces:
         return b"".join(self.pieces)
 
 
-Body = bytes | Pieces
+class Streamed:
+    """A request body that is read as it is sent: a connection of its own carries it, and nobody repeats it.
+
+    `size` in bytes, None where nobody knows it (it then goes in chunks). `read` gives the next bytes, b"" at the end; it
+    raises GatewayError where they don't come.
+    """
+
+    __slots__ = ("read", "size")
+
+    def __init__(self, size: int | None, read: Callable[[], Awaitable[bytes]]) -> None:
+        self.size = size
+        self.read = read
+
+
+Body = bytes | Pieces | Streamed
 
 
 def parse_base_url(
