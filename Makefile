@@ -12,7 +12,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input insta
 STAMPS := .venv/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help up install test test-real fuzz check format compile uncompile wheel bench docs docs-conformance docs-translation prices lock clean
+.PHONY: help up install test test-real fuzz fuzz-api check format compile uncompile wheel bench docs docs-conformance docs-translation prices lock
+.PHONY: clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -31,6 +32,9 @@ test-real: $(STAMPS)/real ## Run the tests against a real model on this machine'
 fuzz: $(STAMPS)/dev ## Damage recorded traffic and feed it to every codec (FUZZ_ARGS="--seconds 60")
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
+fuzz-api: $(STAMPS)/dev ## Ask the admin API all that its document allows, and what not (FUZZ_ARGS="--examples 500 --postgresql")
+	$(BIN)/python -m tests.admin.fuzzing $(FUZZ_ARGS)
+
 check: $(STAMPS)/dev ## Lint, format check, types, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,7 +45,7 @@ format: $(STAMPS)/dev ## Format the sources and repair what can be
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-compile: $(STAMPS)/compile ## Compile the hot path beside its sources: a fifth less CPU a call (needs a C compiler)
+compile: $(STAMPS)/compile ## Compile the hot path beside its sources, in two minutes: a fifth less CPU a call (needs a C compiler)
 	$(BIN)/python scripts/compile.py
 
 uncompile: ## Remove what was compiled: pure Python again

@@ -10,10 +10,10 @@ import json
 import random
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Dialect = Literal["openai", "anthropic"]
-PATHS: dict[Dialect, str] = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
+from bench.shapes import SHAPES, STOPPED, Dialect
+
 _TEXT = (
     "the order was shipped on Monday and our customer asks why it has not arrived yet; please check the carrier's page, "
     'tell them what you find in "plain words", and offer a refund of 12.50 where that is fair.\nThank you!'
@@ -36,32 +36,27 @@ class Call:
 
     def body(self, model: str) -> bytes:
         text = random.Random(7)  # the same bytes on every run
-        turns = max(1, self.body_bytes // 1300 * 2 - 1)  # odd: the last turn is the user's
-        messages = [
-            {"role": ("user", "assistant")[turn % 2], "content": " ".join(text.choices(_TEXT.split(" "), k=110))}
-            for turn in range(turns)
-        ]
+        count = max(1, self.body_bytes // 1300 * 2 - 1)  # odd: the last turn is the user's
+        turns = [(("user", "assistant")[turn % 2], " ".join(text.choices(_TEXT.split(" "), k=110))) for turn in range(count)]
         system = "You are the support desk of a small shop. Be brief and kind."
-        request: dict[str, Any] = {"model": model, "max_tokens": 512, "temperature": 0.2}
-        if self.stream:
-            request["stream"] = True
-        if self.client == "openai":
-            request["messages"] = [{"role": "system", "content": system}, *messages]
-        else:
-            request |= {"system": system, "messages": messages}
-        short_by = self.body_bytes - len(_compact(request))
+
+        def written(turns: list[tuple[str, str]]) -> bytes:
+            return _compact(SHAPES[self.client].request(model, system, turns, self.stream))
+
+        short_by = self.body_bytes - len(written(turns))
         if short_by < 0:
             raise ValueError(f"no call fits in {self.body_bytes} bytes: {-short_by} too many")
-        messages[-1]["content"] += (" Thank you very much indeed." * (short_by // 28 + 1))[:short_by]
-        return _compact(request)
+        role, last = turns[-1]
+        return written([*turns[:-1], (role, last + (" Thank you very much indeed." * (short_by // 28 + 1))[:short_by])])
 
     def headers(self, key: str) -> dict[str, str]:
-        """The headers of the official Python SDKs."""
-        sdk = {
+        """The headers of the official Python SDKs: those that OpenAI's and Anthropic's send, with the others' own names."""
+        shape = SHAPES[self.client]
+        return {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
             "Content-Type": "application/json",
-            "User-Agent": "OpenAI/Python 2.8.1" if self.client == "openai" else "Anthropic/Python 0.75.0",
+            "User-Agent": shape.agent,
             "X-Stainless-Lang": "python",
             "X-Stainless-Package-Version": "2.8.1",
             "X-Stainless-OS": "Linux",
@@ -71,23 +66,24 @@ class Call:
             "X-Stainless-Async": "false",
             "X-Stainless-Retry-Count": "0",
             "X-Stainless-Read-Timeout": "600",
+            **shape.key(key),
         }
-        if self.client == "openai":
-            return {**sdk, "Authorization": f"Bearer {key}"}
-        return {**sdk, "anthropic-version": "2023-06-01", "X-Api-Key": key}
+
+    def path(self, model: str) -> str:
+        return SHAPES[self.client].path.replace("{model}", model)
 
     def wire(self, model: str, key: str) -> bytes:
         """The whole HTTP/1.1 request."""
         body = self.body(model)
         headers = {"Host": "127.0.0.1", "Connection": "keep-alive", **self.headers(key), "Content-Length": str(len(body))}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"POST {PATHS[self.client]} HTTP/1.1\r\n{lines}\r\n".encode() + body
+        return f"POST {self.path(model)} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
     def ask(self, port: int, model: str, key: str, timeout_s: float = 10.0) -> Answer:
         """Ask once over a fresh connection. Raises OSError or http.client.HTTPException where no reply comes."""
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
         try:
-            connection.request("POST", PATHS[self.client], self.body(model), self.headers(key))
+            connection.request("POST", self.path(model), self.body(model), self.headers(key))
             response = connection.getresponse()
             return read_answer(response.status, response.read(), self.client, self.stream)
         finally:
@@ -96,12 +92,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a reply says, in words common to both dialects, so that a relayed one can be compared with a direct one."""
+    """What a reply says, in words common to all dialects, so that a relayed one can be compared with a direct one."""
 
     status: int
     text: str = ""
     pieces: int = 0
-    ended: str = ""  # "stop" in either dialect
+    ended: str = ""  # "stop" in every dialect
     tokens: tuple[int, int] | None = None  # prompt, completion, where told
     problem: str = ""
 
@@ -118,16 +114,12 @@ def read_answer(status: int, body: bytes, dialect: Dialect, stream: bool) -> Ans
 
 
 def _whole(reply: dict[str, Any], dialect: Dialect) -> Answer:
-    if dialect == "openai":
-        choice, usage = reply["choices"][0], reply["usage"]
-        tokens = usage["prompt_tokens"], usage["completion_tokens"]
-        return Answer(200, choice["message"]["content"], 1, choice["finish_reason"], tokens)
-    text = "".join(part["text"] for part in reply["content"])
-    return Answer(200, text, 1, _ended(reply["stop_reason"]), (reply["usage"]["input_tokens"], reply["usage"]["output_tokens"]))
+    text, ended, tokens = SHAPES[dialect].reply(reply)
+    return Answer(200, text, 1, _ended(ended), tokens)
 
 
 def _streamed(body: str, dialect: Dialect) -> Answer:
-    """Marks (times of sending) are made equal, so that two streams compare."""
+    """Marks (times of sending) are made equal, so that two streams compare. OpenAI's and Anthropic's only."""
     events = [line[6:] for line in body.splitlines() if line.startswith("data: ")]
     whole = events[-1] == "[DONE]" if dialect == "openai" else json.loads(events[-1])["type"] == "message_stop"
     if not whole:
@@ -147,4 +139,4 @@ def _streamed(body: str, dialect: Dialect) -> Answer:
 
 
 def _ended(stop_reason: str | None) -> str:
-    return {"end_turn": "stop", None: ""}.get(stop_reason, stop_reason or "")
+    return STOPPED.get(stop_reason, stop_reason) if stop_reason else ""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.calls import Answer, Call, Dialect
+from bench.calls import Answer, Call
 from bench.processes import Process, free_port
+from bench.shapes import SHAPES, Dialect
 
 FOLDER = Path(__file__).resolve().parent
 FREEHOLD_KEY = "fh_bench_0123456789abcdefghijklmnopqrstuvwxyz"
@@ -22,12 +23,43 @@ FREEHOLD_YAML = """\
 providers:
   lab: {{dialect: openai_chat, base_url: "http://127.0.0.1:{upstream}/v1", api_key: sk-upstream, zone: internal}}
   lab_anthropic: {{dialect: anthropic, base_url: "http://127.0.0.1:{upstream}/v1", api_key: sk-upstream, zone: internal}}
+  lab_responses: {{dialect: openai_responses, base_url: "http://127.0.0.1:{upstream}/v1", api_key: sk-upstream, zone: internal}}
+  lab_gemini: {{dialect: gemini, base_url: "http://127.0.0.1:{upstream}/v1beta", api_key: sk-upstream, zone: internal}}
+  lab_bedrock: {{dialect: bedrock, base_url: "http://127.0.0.1:{upstream}", api_key: sk-upstream, zone: internal}}
+  lab_cohere: {{dialect: cohere, base_url: "http://127.0.0.1:{upstream}", api_key: sk-upstream, zone: internal}}
+  lab_ollama: {{dialect: ollama, base_url: "http://127.0.0.1:{upstream}", api_key: sk-upstream, zone: internal}}
 routes:
   fast-model: {{targets: [{{provider: lab, model: gpt-4o-mini, price: {{input: 0.15, output: 0.6}}}}]}}
   fine-model: {{targets: [{{provider: lab_anthropic, model: claude-sonnet-4-5, price: {{input: 3, output: 15}}}}]}}
+  responses-model: {{targets: [{{provider: lab_responses, model: gpt-5-mini, price: {{input: 0.25, output: 2}}}}]}}
+  gemini-model: {{targets: [{{provider: lab_gemini, model: gemini-2.5-flash, price: {{input: 0.3, output: 2.5}}}}]}}
+  bedrock-model: {{targets: [{{provider: lab_bedrock, model: amazon.nova-lite-v1, price: {{input: 0.06, output: 0.24}}}}]}}
+  cohere-model: {{targets: [{{provider: lab_cohere, model: command-a-03-2025, price: {{input: 2.5, output: 10}}}}]}}
+  ollama-model: {{targets: [{{provider: lab_ollama, model: llama3.2, price: {{input: 0.1, output: 0.1}}}}]}}
 keys:
-  - {{name: bench, key: "{key}", models: ["fast-model", "fine-model"]}}
+  - name: bench
+    key: "{key}"
+    models: [fast-model, fine-model, responses-model, gemini-model, bedrock-model, cohere-model, ollama-model]
 """
+# What to ask Freehold for, by the dialect of the model behind it; and what its models are called where they are.
+ROUTES: dict[Dialect, str] = {
+    "openai": "fast-model",
+    "anthropic": "fine-model",
+    "responses": "responses-model",
+    "gemini": "gemini-model",
+    "bedrock": "bedrock-model",
+    "cohere": "cohere-model",
+    "ollama": "ollama-model",
+}
+MODELS: dict[Dialect, str] = {
+    "openai": "gpt-4o-mini",
+    "anthropic": "claude-sonnet-4-5",
+    "responses": "gpt-5-mini",
+    "gemini": "gemini-2.5-flash",
+    "bedrock": "amazon.nova-lite-v1",
+    "cohere": "command-a-03-2025",
+    "ollama": "llama3.2",
+}
 
 
 class Absent(Exception):
@@ -81,8 +113,7 @@ def start_nginx(upstream: int, core: int, folder: Path) -> Candidate:
     config = folder / "nginx.conf"
     config.write_text(text)
     process = Process([program, "-p", str(folder), "-c", str(config)], core, folder / "log")
-    models: dict[Dialect, str] = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5"}
-    return _wait(Candidate("nginx", process, port, "client-key", models, ("openai", "anthropic")))
+    return _wait(Candidate("nginx", process, port, "client-key", MODELS, ("openai", "anthropic")))
 
 
 def start_ferrogw(upstream: int, core: int, folder: Path) -> Candidate:
@@ -108,20 +139,18 @@ def start_freehold(upstream: int, core: int, folder: Path, program: Sequence[str
     port = free_port()
     config, data = folder / "freehold.yaml", folder / "data"
     config.write_text(FREEHOLD_YAML.format(upstream=upstream, key=FREEHOLD_KEY))
-    command = [*(program or (sys.executable, "-m", "freehold")), "up"]
+    command = [*(program or (sys.executable, "-m", "freehold")), "up", "--no-admin"]
     command += ["--config", str(config), "--data", str(data), "--port", str(port)]
     # Out of reach, so that the spool is left for us to count; bench/ledger.py measures what shipping it costs.
     process = Process(command, core, folder / "log", {"FREEHOLD_DATABASE_URL": "postgresql://127.0.0.1:1/none"})
-    models: dict[Dialect, str] = {"openai": "fast-model", "anthropic": "fine-model"}
-    return _wait(Candidate("freehold", process, port, FREEHOLD_KEY, models, ("openai", "anthropic"), translates=True, data=data))
+    return _wait(Candidate("freehold", process, port, FREEHOLD_KEY, ROUTES, tuple(SHAPES), translates=True, data=data))
 
 
 def start_upstream(program: Path, core: int, log: Path) -> Candidate:
     """The model server itself, asked with no gateway between: the ceiling of what the tools can show."""
     port = free_port()
     process = Process([str(program), str(port)], core, log)
-    models: dict[Dialect, str] = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5"}
-    return _wait(Candidate("direct", process, port, "sk-upstream", models, ("openai", "anthropic")))
+    return _wait(Candidate("direct", process, port, "sk-upstream", MODELS, tuple(MODELS)))
 
 
 STARTS: dict[str, Start] = {"freehold": start_freehold, "nginx": start_nginx, "ferrogw": start_ferrogw}

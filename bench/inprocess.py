@@ -30,7 +30,7 @@ from freehold.gateway.connection import Connection
 from freehold.gateway.endpoints import Gateway
 from freehold.gateway.server import Server
 from freehold.observe.metrics import Metrics
-from freehold.pipeline.compile import compile_snapshot
+from freehold.pipeline.objects import compile_snapshot
 from freehold.pipeline.runtime import Runtime
 from freehold.store.spool import Spool
 from freehold.upstream.catalogue import PROVIDERS
@@ -102,7 +102,7 @@ async def measure(dialects: list[str], calls: int, rounds: int, folder: Path) ->
     config_file.write_text(FREEHOLD_YAML.format(upstream=9, key=FREEHOLD_KEY))
     config = load(config_file, {}, PROVIDERS)
     pool = Pool()
-    snapshot = compile_snapshot(config, PROVIDERS, [])
+    snapshot = compile_snapshot(config, PROVIDERS)
     server = Server(Gateway(Runtime(snapshot, pool, Spool(folder), Metrics(), len)), config.server)
     await server.start([])
     bucket = pool._bucket(Origin("http", "127.0.0.1", 9))

@@ -16,7 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.calls import Call, Dialect
+from bench.calls import Call
+from bench.shapes import Dialect
 from freehold.base.secret import key_digest
 from freehold.policy.pricing import format_usd
 from freehold.store.spool import AttemptLine, LedgerLine, Spool

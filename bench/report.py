@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from bench.scenarios import SCENARIOS, Sample
+from bench.scenarios import FROM, SCENARIOS, TO, Sample
 
 Unit = Literal["call", "piece"]
 Verdict = Literal["ok", "OVER", "skipped", "FAULTY"]
@@ -43,6 +43,7 @@ RATIOS = (
     Ratio("20 KB body / 1 KB body", ("pass-20k", "freehold"), ("pass-1k", "freehold"), 2.0),
     Ratio("TRANSLATE to an OpenAI model / PASS", ("to-openai", "freehold"), ("pass-1k", "freehold"), 2.5),
     Ratio("TRANSLATE to an Anthropic model / PASS", ("to-anthropic", "freehold"), ("pass-1k", "freehold"), 2.5),
+    *(Ratio(f"{s.title} / PASS", (s.name, "freehold"), ("pass-1k", "freehold"), 2.5) for s in (*FROM, *TO)),
     Ratio("a piece 4 ms apart: freehold / nginx", ("stream", "freehold"), ("stream", "nginx"), 2.5, "piece"),
     Ratio("a piece 4 ms apart: freehold / ferrogw", ("stream", "freehold"), ("stream", "ferrogw"), None, "piece"),
     Ratio("a piece in a burst: freehold / nginx", ("burst", "freehold"), ("burst", "nginx"), None, "piece"),
@@ -69,7 +70,7 @@ class Finding:
 
     def line(self) -> str:
         needed = "" if self.bound is None else f"needed <= {self.bound:g}{self.unit and ' ' + self.unit}"
-        return f"  {self.verdict or '':8}{self.title:42}{spread(self.figures):>26} {self.unit:3} {needed}".rstrip()
+        return f"  {self.verdict or '':8}{self.title:48}{spread(self.figures):>26} {self.unit:3} {needed}".rstrip()
 
     def as_dict(self) -> dict[str, Any]:
         middle = median(self.figures) if self.figures else None

@@ -108,7 +108,7 @@ class Run:
 
 def main() -> int:
     options = arguments()
-    scenarios = [s for s in SCENARIOS if options.only in s.name]
+    scenarios = [s for s in SCENARIOS if options.wants(s.name)]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(cores) < 2:
         say("this benchmark needs Linux and two cores: one for the candidate, one for its clients and its upstream")
@@ -140,7 +140,7 @@ def prepare(folder: Path, pure: bool) -> str:
     if pure or importlib.util.find_spec("mypyc") is None:
         shutil.copytree(ROOT / "src", tree, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     else:
-        say("compiling Freehold (half a minute; --pure measures it as plain Python)")
+        say("compiling Freehold (two minutes; --pure measures it as plain Python)")
         done = subprocess.run(
             [sys.executable, str(ROOT / "scripts" / "compile.py"), "--into", str(tree)], capture_output=True, text=True
         )
@@ -162,12 +162,12 @@ def measure(folder: Path, cores: tuple[int, int], scenarios: list[Scenario], opt
     run.check_all(scenarios)
     for number in range(options.rounds):
         run.round(number, scenarios, options.seconds)
-        if options.only in "start" and "freehold" in options.candidates:
+        if options.wants("start") and "freehold" in options.candidates:
             run.fresh_start()
     run.check_ledger()
-    if options.only in SCENARIOS[0].name:
+    if options.wants(SCENARIOS[0].name):
         run.notes += second_opinion(run.candidates, folder, run.samples)
-    for _ in range(min(options.rounds, 2) if options.only in OPEN_STREAMS.name else 0):
+    for _ in range(min(options.rounds, 2) if options.wants(OPEN_STREAMS.name) else 0):
         run.open_streams()
     return run
 
@@ -208,15 +208,19 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="default 5")
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement, default 4")
-    parser.add_argument("--only", default="", metavar="NAME", help=f"what has NAME in its name: {names}")
+    parser.add_argument(
+        "--only", default="", metavar="NAMES", help=f"what has one of NAMES in its name, as in pass-1k,from-; there are: {names}"
+    )
     parser.add_argument("--candidates", default=",".join(STARTS), metavar="NAMES", help="default %(default)s")
     parser.add_argument("--pure", action="store_true", help="measure Freehold as plain Python, not compiled")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and finding there")
     options = parser.parse_args()
     if options.rounds < 1 or options.seconds < 0.5:
         parser.error(f"--rounds {options.rounds} --seconds {options.seconds:g}: at least 1 round of 0.5 s is needed")
-    if options.only and options.only not in names:
-        parser.error(f"--only {options.only!r} names nothing; there are: {names}")
+    only = options.only.split(",")
+    if unknown := [word for word in only if word not in names]:
+        parser.error(f"--only {','.join(unknown)!r} names nothing; there are: {names}")
+    options.wants = lambda name: any(word in name for word in only)
     options.candidates = options.candidates.split(",")
     if unknown := set(options.candidates) - set(STARTS):
         parser.error(f"--candidates: no {', '.join(sorted(unknown))}; there are: {', '.join(STARTS)}")

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 from bench.calls import Call
 from bench.candidates import Candidate, Failed
+from bench.shapes import Dialect
 
 WARM_UP_S = 0.3
 SAMPLE_MEMORY_S = 0.1
@@ -26,7 +27,7 @@ class Pace(TypedDict):
 
 @dataclass(frozen=True)
 class Scenario:
-    """`calls` are made by `connections` clients; `rate` 0 is a closed loop, else that many calls a second, open loop.
+    """Calls are made by `connections` clients; `rate` 0 is a closed loop, else that many calls a second, open loop.
 
     `delay_us` and `pieces` pace a streamed answer. `only`: the candidates that take part (empty: all that can).
     """
@@ -40,6 +41,7 @@ class Scenario:
     delay_us: int = 0
     pieces: int = 50
     only: tuple[str, ...] = ()
+    at_most_s: float = 60.0  # of one measurement
 
     def takes(self, candidate: Candidate) -> bool:
         return candidate.serves(self.call) and (not self.only or candidate.name in self.only)
@@ -49,12 +51,32 @@ _OWN = ("freehold",)
 # 64 streams are 16,000 pieces a second: enough that wake-ups of an idle core don't hide the work, and (on any machine that
 # this ran on) less than saturates a candidate, whose reads would then hold several pieces each.
 _APART: Pace = {"connections": 64, "ramp_s": 0.2, "delay_us": 4000}
+# The other dialects, each as a client's and as a model's: what Freehold alone does, held against PASS of the same round.
+_NAMES: dict[Dialect, str] = {
+    "responses": "Responses",
+    "gemini": "Gemini",
+    "bedrock": "Bedrock",
+    "cohere": "Cohere",
+    "ollama": "Ollama",
+    "completions": "Completions",
+}
+FROM = tuple(
+    Scenario(f"from-{dialect}", f"TRANSLATE, {name} client, OpenAI model", Call(dialect, "openai"), only=_OWN, at_most_s=2)
+    for dialect, name in _NAMES.items()
+)
+TO = tuple(
+    Scenario(f"to-{dialect}", f"TRANSLATE, OpenAI client, {name} model", Call("openai", dialect), only=_OWN, at_most_s=2)
+    for dialect, name in _NAMES.items()
+    if dialect != "completions"  # Freehold has no such providers
+)
 SCENARIOS = (
     Scenario("pass-1k", "PASS, 1 KB body, whole reply", Call()),
     Scenario("pass-20k", "PASS, 20 KB body", Call(body_bytes=20_000), only=("freehold", "nginx")),
     Scenario("pass-anthropic", "PASS, 1 KB, Anthropic", Call("anthropic", "anthropic"), only=_OWN),
     Scenario("to-openai", "TRANSLATE, Anthropic client, OpenAI model", Call("anthropic", "openai"), only=_OWN),
     Scenario("to-anthropic", "TRANSLATE, OpenAI client, Anthropic model", Call("openai", "anthropic"), only=_OWN),
+    *FROM,
+    *TO,
     Scenario("stream", "SSE, 50 pieces 4 ms apart", Call(stream=True), **_APART),
     Scenario("burst", "SSE, 50 pieces in one write", Call(stream=True)),
     Scenario(
@@ -118,7 +140,7 @@ class Bench:
         """Raises Failed unless the candidate's answer says what the upstream, asked directly, says."""
         self.pace(scenario)
         call = scenario.call
-        direct = self.upstream.ask(Call(call.client, call.client, call.body_bytes, call.stream))
+        direct = self.upstream.ask(Call(call.upstream, call.upstream, call.body_bytes, call.stream))
         try:
             answer = candidate.ask(call)
         except OSError as error:
@@ -151,7 +173,7 @@ class Bench:
         self.pace(scenario)
         self.load(candidate, scenario, WARM_UP_S)
         cpu, began = candidate.process.cpu_s(), time.monotonic()
-        report = self.load(candidate, scenario, seconds)
+        report = self.load(candidate, scenario, min(seconds, scenario.at_most_s))
         cpu, wall = candidate.process.cpu_s() - cpu, time.monotonic() - began
         if not report["ok"]:
             raise Failed(f"{candidate.name} answered no call in {scenario.name!r}: {report}")

@@ -2,10 +2,12 @@
  * upstream PORT: the model server behind every candidate of the benchmark.
  *
  * Far cheaper than any gateway (one thread, epoll, replies made ahead), so that what is measured is the gateway. Speaks
- * just enough HTTP/1.1 and two dialects; it is no test double for anything but load.
+ * just enough HTTP/1.1 and seven dialects; it is no test double for anything but load.
  *
  *   POST .../chat/completions   OpenAI's reply       streamed when the body has "stream": true
  *   POST .../messages           Anthropic's reply    likewise
+ *   POST .../responses, ...:generateContent, .../converse, /v2/chat, /api/chat
+ *                               whole replies of OpenAI's Responses, Gemini, Bedrock, Cohere, Ollama; never streamed
  *   POST /pace/DELAY_US/PIECES  how later streams flow: one write every DELAY_US (0: all in one write), PIECES of content
  *   anything else               200 and {}
  *
@@ -30,7 +32,7 @@
 #include <unistd.h>
 
 enum { IN_BYTES = 65536, PIECE_BYTES = 2048, MAX_PIECES = 1000, EVENTS = 512 };
-enum dialect { OPENAI, ANTHROPIC };
+enum dialect { OPENAI, ANTHROPIC, RESPONSES, GEMINI, BEDROCK, COHERE, OLLAMA, DIALECTS };
 
 struct conn {
     int fd, len;
@@ -45,8 +47,8 @@ struct conn {
 static struct conn timers = {.prev = &timers, .next = &timers}; /* by due_us, soonest first */
 static int64_t pace_us = 4000;
 static int pace_pieces = 50;
-static char whole[2][4096];
-static int whole_len[2];
+static char whole[DIALECTS][4096];
+static int whole_len[DIALECTS];
 
 #define CHUNK_HEAD                                                                                                             \
     "data: {\"id\":\"chatcmpl-AbCdEfGhIjKlMnOpQrSt\",\"object\":\"chat.completion.chunk\",\"created\":1763900000,"                \
@@ -64,6 +66,37 @@ static const char ANTHROPIC_BODY[] =
     "{\"id\":\"msg_01AbCdEfGhIjKlMnOpQrStUv\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sonnet-4-5-20250929\","
     "\"content\":[{\"type\":\"text\",\"text\":\"%s\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":"
     "180,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":120,\"service_tier\":\"standard\"}}";
+static const char RESPONSES_BODY[] =
+    "{\"id\":\"resp_0123456789abcdef0123456789abcdef\",\"object\":\"response\",\"created_at\":1763900000,\"status\":\"completed\","
+    "\"background\":false,\"error\":null,\"incomplete_details\":null,\"instructions\":null,\"max_output_tokens\":512,"
+    "\"model\":\"gpt-5-mini-2025-08-07\",\"output\":[{\"id\":\"msg_0123456789abcdef0123456789abcdef\",\"type\":\"message\","
+    "\"status\":\"completed\",\"content\":[{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\"%s\"}],"
+    "\"role\":\"assistant\"}],\"parallel_tool_calls\":true,\"previous_response_id\":null,\"reasoning\":{\"effort\":null,"
+    "\"summary\":null},\"service_tier\":\"default\",\"store\":false,\"temperature\":0.2,\"text\":{\"format\":{\"type\":\"text\"},"
+    "\"verbosity\":\"medium\"},\"tool_choice\":\"auto\",\"tools\":[],\"top_logprobs\":0,\"top_p\":1.0,\"truncation\":\"disabled\","
+    "\"usage\":{\"input_tokens\":180,\"input_tokens_details\":{\"cached_tokens\":0},\"output_tokens\":120,"
+    "\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":300},\"user\":null,\"metadata\":{}}";
+static const char GEMINI_BODY[] =
+    "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"%s\"}],\"role\":\"model\"},\"finishReason\":\"STOP\",\"index\":0}],"
+    "\"usageMetadata\":{\"promptTokenCount\":180,\"candidatesTokenCount\":120,\"totalTokenCount\":300,\"promptTokensDetails\":"
+    "[{\"modality\":\"TEXT\",\"tokenCount\":180}]},\"modelVersion\":\"gemini-2.5-flash\",\"responseId\":\"AbCdEfGhIjKlMnOpQr\"}";
+static const char BEDROCK_BODY[] =
+    "{\"metrics\":{\"latencyMs\":551},\"output\":{\"message\":{\"content\":[{\"text\":\"%s\"}],\"role\":\"assistant\"}},"
+    "\"stopReason\":\"end_turn\",\"usage\":{\"inputTokens\":180,\"outputTokens\":120,\"totalTokens\":300}}";
+static const char COHERE_BODY[] =
+    "{\"id\":\"01234567-89ab-cdef-0123-456789abcdef\",\"message\":{\"role\":\"assistant\",\"content\":[{\"type\":\"text\","
+    "\"text\":\"%s\"}]},\"finish_reason\":\"COMPLETE\",\"usage\":{\"billed_units\":{\"input_tokens\":180,\"output_tokens\":120},"
+    "\"tokens\":{\"input_tokens\":180,\"output_tokens\":120},\"cached_tokens\":0}}";
+static const char OLLAMA_BODY[] =
+    "{\"model\":\"llama3.2\",\"created_at\":\"2026-11-23T20:00:00.123456789Z\",\"message\":{\"role\":\"assistant\",\"content\":"
+    "\"%s\"},\"done\":true,\"done_reason\":\"stop\",\"total_duration\":551000000,\"load_duration\":1000000,"
+    "\"prompt_eval_count\":180,\"prompt_eval_duration\":50000000,\"eval_count\":120,\"eval_duration\":500000000}";
+static const struct { const char *path, *body; } WHOLE[DIALECTS] = { /* where each is asked, and what it says; "%s" is the text */
+    [OPENAI] = {"/chat/completions ", OPENAI_BODY}, [ANTHROPIC] = {"/messages ", ANTHROPIC_BODY},
+    [RESPONSES] = {"/responses ", RESPONSES_BODY},  [GEMINI] = {":generateContent ", GEMINI_BODY},
+    [BEDROCK] = {"/converse ", BEDROCK_BODY},       [COHERE] = {"/v2/chat ", COHERE_BODY},
+    [OLLAMA] = {"/api/chat ", OLLAMA_BODY},
+};
 
 static int64_t now_us(void) {
     struct timespec t;
@@ -88,10 +121,10 @@ static int send_all(int fd, const char *bytes, int len) {
 }
 
 static void make_whole_replies(void) {
-    char content[600] = "", body[2048];
+    char content[600] = "", body[3072];
     for (int i = 0; i < 60; i++) strcat(content, "lorem ip ");
-    for (int d = OPENAI; d <= ANTHROPIC; d++) {
-        int len = snprintf(body, sizeof body, d == OPENAI ? OPENAI_BODY : ANTHROPIC_BODY, content);
+    for (int d = 0; d < DIALECTS; d++) {
+        int len = snprintf(body, sizeof body, WHOLE[d].body, content);
         whole_len[d] = snprintf(whole[d], sizeof whole[d],
                                 "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 20:00:00 GMT\r\nContent-Type: application/json\r\n"
                                 "x-request-id: req_0123456789abcdef\r\nx-ratelimit-remaining-requests: 9999\r\n"
@@ -188,15 +221,14 @@ static int answer(struct conn *c, const char *head, int head_len, const char *bo
     int pieces = 0;
     if (sscanf(head, "POST /pace/%lld/%d", &delay, &pieces) == 2 && delay >= 0 && pieces > 0 && pieces <= MAX_PIECES)
         pace_us = delay, pace_pieces = pieces;
-    else if (memmem(head, line, "/chat/completions", 17))
-        c->dialect = OPENAI, line = 0;
-    else if (memmem(head, line, "/messages", 9))
-        c->dialect = ANTHROPIC, line = 0;
-    if (line) { /* neither dialect's path */
+    else
+        for (int d = 0; line && d < DIALECTS; d++)
+            if (memmem(head, line, WHOLE[d].path, strlen(WHOLE[d].path))) c->dialect = d, line = 0;
+    if (line) { /* no dialect's path */
         static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
         return send_all(c->fd, ok, sizeof ok - 1);
     }
-    if (!has_true(body, body_len, "\"stream\"")) return send_all(c->fd, whole[c->dialect], whole_len[c->dialect]);
+    if (c->dialect > ANTHROPIC || !has_true(body, body_len, "\"stream\"")) return send_all(c->fd, whole[c->dialect], whole_len[c->dialect]);
     c->with_usage = has_true(body, body_len, "\"include_usage\"");
     return start_stream(c);
 }

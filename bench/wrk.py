@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from bench.calls import PATHS
 from bench.candidates import Candidate
 from bench.scenarios import SCENARIOS, Sample
 
@@ -42,7 +41,7 @@ def _rate(program: str, candidate: Candidate, folder: Path) -> float | None:
     body.write_bytes(scenario.call.body(candidate.models[scenario.call.upstream]))
     headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in scenario.call.headers(candidate.key).items())
     script.write_text(_SCRIPT.format(body=body, headers=headers))
-    url = f"http://127.0.0.1:{candidate.port}{PATHS[scenario.call.client]}"
+    url = f"http://127.0.0.1:{candidate.port}{scenario.call.path(candidate.models[scenario.call.upstream])}"
     command = [program, "-t1", f"-c{scenario.connections}", f"-d{_SECONDS}s", "-s", str(script), url]
     said = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS + 30).stdout
     found = re.search(r"Requests/sec:\s*([\d.]+)", said)

@@ -1,9 +1,10 @@
-"""Write docs/reference/*.md from the code: `python docs/generate.py`. With --check, only say which files are stale (exit 1)."""
+"""Write docs/reference/ from the code: `python docs/generate.py`. With --check, only say which files are stale (exit 1)."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 import tokenize
@@ -14,9 +15,12 @@ from typing import Any
 
 from typer.main import get_command
 
+from freehold.admin.app import make_app
+from freehold.admin.who import who
 from freehold.base import errors
 from freehold.cli import main as cli
 from freehold.config import schema
+from freehold.control.rights import OPERATOR_SCOPES, RANKED, ROLES, SCOPES, allows, roles_with
 from freehold.upstream.catalogue import PROVIDERS, ProviderRow
 
 FOLDER = Path(__file__).parent / "reference"
@@ -25,7 +29,16 @@ NOTE = "<!-- Written by docs/generate.py from the code. Change the code, then ru
 
 def pages() -> dict[str, str]:
     """File name -> content."""
-    return {"cli.md": cli_page(), "config.md": config_page(), "errors.md": errors_page(), "providers.md": providers_page()}
+    document = make_app(None, who).openapi()  # type: ignore[arg-type]  # nothing is asked
+    return {
+        "admin-api.md": admin_page(document),
+        "cli.md": cli_page(),
+        "config.md": config_page(),
+        "errors.md": errors_page(),
+        "openapi.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
+        "providers.md": providers_page(),
+        "roles.md": roles_page(),
+    }
 
 
 def page(title: str, *blocks: str) -> str:
@@ -58,6 +71,60 @@ def helps(name: str, command: Any) -> Iterator[tuple[str, str]]:
                 yield from helps(f"{name} {one}", child)
 
 
+# --- the admin API ---
+
+
+def admin_page(document: dict[str, Any]) -> str:
+    blocks = [document["info"]["description"].strip(), "The whole of it: [openapi.json](openapi.json), OpenAPI 3.1."]
+    rows = [(f"`{scope}`", about, ", ".join(roles_with(scope))) for scope, about in SCOPES.items()]
+    blocks.append("## Rights\n\n" + table(("right", "allows to", "roles"), rows))
+    by_tag: dict[str, list[tuple[str, ...]]] = {}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            row = (f"`{method.upper()} {path}`", operation["summary"], f"`{operation['x-scope']}`", refusals(document, operation))
+            by_tag.setdefault(operation["tags"][0], []).append(row)
+    heads = ("operation", "does", "right", "refused with")
+    blocks += [f"## {tag.capitalize()}\n\n" + table(heads, by_tag[tag]) for tag in sorted(by_tag)]
+    fields = [
+        schema
+        for name, schema in sorted(document["components"]["schemas"].items())
+        if name.startswith(("New", "Edit", "Rotation"))
+    ]
+    blocks.append("## What is sent\n\n" + "\n\n".join(schema_block(schema) for schema in fields))
+    return page("Admin API", *blocks)
+
+
+def refusals(document: dict[str, Any], operation: dict[str, Any]) -> str:
+    return ", ".join(status for status in operation["responses"] if status >= "4" and status not in ("500", "503"))
+
+
+def schema_block(schema: dict[str, Any]) -> str:
+    rows = []
+    for name, field in schema.get("properties", {}).items():
+        kinds = [part for part in field.get("anyOf", [field]) if part.get("type") != "null"]
+        need = (
+            "required"
+            if name in schema.get("required", ())
+            else "`" + json.dumps(field["default"]) + "`"
+            if "default" in field
+            else ""
+        )
+        example = json.dumps(field["examples"][0]) if field.get("examples") else ""
+        rows.append((f"`{name}`", schema_type(kinds[0]), need, field.get("description", ""), f"`{example}`" if example else ""))
+    return f"### {schema['title']}\n\n" + table(("field", "type", "default", "meaning", "example"), rows)
+
+
+def schema_type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2].lower()
+    if "enum" in schema:
+        return " or ".join(f'"{one}"' for one in schema["enum"])
+    kind = str(schema.get("format") or schema.get("type", "any"))
+    return (
+        f"list of {schema_type(schema['items'])}" if kind == "array" else {"string": "text", "object": "mapping"}.get(kind, kind)
+    )
+
+
 # --- configuration ---
 
 
@@ -79,6 +146,12 @@ def config_page() -> str:
         "RouteConfig",
         "TargetConfig",
         "KeyConfig",
+        "AdminConfig",
+        "SignInConfig",
+        "OidcConfig",
+        "ScimConfig",
+        "RoleConfig",
+        "AuditConfig",
         "SecretsConfig",
         "ServerConfig",
         "RetentionConfig",
@@ -118,6 +191,12 @@ def shown_type(annotation: ast.expr) -> str:
         ("PriceConfig", "price"),
         ("ServerConfig", "server"),
         ("CredentialConfig", "credential"),
+        ("AdminConfig", "admin"),
+        ("SignInConfig", "sign-in"),
+        ("OidcConfig", "oidc"),
+        ("ScimConfig", "scim"),
+        ("RoleConfig", "role in a workspace"),
+        ("AuditConfig", "audit"),
         ("SecretsConfig", "secrets"),
         ("Secret", "secret"),
     ):
@@ -155,6 +234,26 @@ def errors_page() -> str:
     return page("Errors", intro, table(("code", "status", "type", "when"), sorted(rows)))
 
 
+# --- roles ---
+
+
+def roles_page() -> str:
+    intro = (
+        "What each role may do in its workspace. `own`: what one made oneself; who may write, may do that too. How people get\n"
+        "roles: [people and roles](../concepts/people.md)."
+    )
+    rows = [
+        (f"`{scope}`", *("yes" if allows(ROLES[role], scope) else "" for role in RANKED), about)
+        for scope, about in SCOPES.items()
+    ]
+    operators = ", ".join(f"`{scope}`" for scope in SCOPES if scope in OPERATOR_SCOPES)
+    after = (
+        f"An operator looks after the installation, and may do this in every workspace, member or not: {operators}.\n"
+        "Beside that, operators make workspaces, switch them off, see users and their sessions, and switch users off."
+    )
+    return page("Roles", intro, table(("right", *RANKED, "to"), rows), after)
+
+
 # --- providers ---
 
 
@@ -170,7 +269,7 @@ def providers_page() -> str:
         (
             f"`{row.name}`",
             row.title,
-            ", ".join((row.dialect, *row.also)),
+            "its own: passthrough only" if row.kinds == ("passthrough",) else ", ".join((row.dialect, *row.also)),
             address(row),
             key_from(row),
             row.notes,

@@ -17,7 +17,7 @@ from genai_prices import data_snapshot, types
 
 TARGET = Path(__file__).parent.parent / "src/freehold/policy/prices.json"
 
-# Our unit's name -> the package's. Token rates become nano-USD per million tokens, `requests` and `web_searches` nano-USD per thousand.  # noqa: E501
+# Our unit's name -> the package's. Nano-USD per million tokens or characters, per thousand requests or searches, per hour.
 UNITS = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -29,6 +29,13 @@ UNITS = {
     "reasoning": "output_reasoning_mtok",
     "requests": "requests_kcount",
     "web_searches": "web_searches_kcount",
+    "audio_cached": "cache_audio_read_mtok",
+    "image_in": "input_image_mtok",
+    "image_out": "output_image_mtok",
+    "image_cached": "cache_image_read_mtok",
+    "audio_hours": "audio_hours",
+    "characters": "input_mchars",
+    "rerank_searches": "rerank_searches_kcount",
 }
 WHEN = ("service_tier", "processing")  # the price variants that we can recognise
 

@@ -22,9 +22,36 @@ class Missing(Exception):
 class Server:
     """Listens on a socket in `folder` and on 127.0.0.1:`port`."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, command: list[object], as_user: dict[str, object]) -> None:
         self.folder = folder
         self.port = port
+        self._command = command
+        self._as_user = as_user
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when it can be connected to. What a killed one has left must be gone first: that is waited for."""
+        ready = [Path(str(self._command[0])).with_name("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-t", "1"]
+        for _ in range(240):
+            if self._process is None or self._process.poll() is not None:
+                with (self.folder / "log").open("ab") as log:
+                    command = [str(part) for part in self._command]
+                    self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as_user)  # type: ignore[call-overload]
+            if subprocess.run([str(part) for part in ready], capture_output=True, check=False).returncode == 0:
+                return
+            time.sleep(0.25)
+        raise AssertionError((self.folder / "log").read_text(errors="replace"))
+
+    def kill(self) -> None:
+        """kill -9: its own processes end when they notice."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(20)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(3)  # SIGQUIT: at once
+            self._process.wait(20)
 
     def create(self, name: str) -> str:
         """The URL of a new, empty schema, in which unqualified names are: like a database of its own, and made in no time."""
@@ -59,14 +86,12 @@ def server(port: int, *, fsync: bool = False) -> Iterator[Server]:
             "fsync": "on" if fsync else "off",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, **as_user)  # type: ignore[call-overload]
+        running = Server(folder, port, [binaries / "postgres", "-D", data, *options], as_user)
         try:
-            _run([binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-t", "1"], {}, tries=120)
-            yield Server(folder, port)
+            running.start()
+            yield running
         finally:
-            process.send_signal(3)  # SIGQUIT: at once
-            process.wait(20)
+            running.stop()
 
 
 def _binaries(folder: Path, as_user: dict[str, object]) -> Path:
@@ -88,11 +113,7 @@ def _binaries(folder: Path, as_user: dict[str, object]) -> Path:
     return package / "pginstall/bin"
 
 
-def _run(command: list[object], as_user: dict[str, object], tries: int = 1) -> None:
-    for left in range(tries - 1, -1, -1):
-        done = subprocess.run([str(part) for part in command], capture_output=True, check=False, cwd="/", **as_user)  # type: ignore[call-overload]
-        if done.returncode == 0:
-            return
-        if not left:
-            raise subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
-        time.sleep(0.25)
+def _run(command: list[object], as_user: dict[str, object]) -> None:
+    done = subprocess.run([str(part) for part in command], capture_output=True, check=False, cwd="/", **as_user)  # type: ignore[call-overload]
+    if done.returncode:
+        raise subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)

@@ -23,7 +23,7 @@ class Up:
         self.log = cwd / "up.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "freehold", "up", "--port", "0", *arguments],
+                [sys.executable, "-m", "freehold", "up", "--port", "0", "--admin-port", "0", *arguments],
                 cwd=cwd,
                 env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), **(env or {})},
                 stdout=log,
@@ -32,6 +32,7 @@ class Up:
             )
         self.text = self._wait(r"curl .*\n")
         self.url = re.findall(r"serves at (\S+)", self.text)[0]
+        self.admin = next(iter(re.findall(r"Admin API at (\S+)/api/v1", self.text)), "")
         self.port = int(self.url.rpartition(":")[2])
 
     def _wait(self, pattern: str) -> str:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from bench.calls import Call, Dialect, read_answer
+from bench.calls import Call, read_answer
+from bench.shapes import SHAPES, Dialect
 
 OPENAI_STREAM = (
     b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
@@ -25,12 +26,19 @@ ANTHROPIC_STREAM = (
 )
 
 
-@pytest.mark.parametrize("client", ["openai", "anthropic"])
-@pytest.mark.parametrize("size", [1000, 20_000])
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_body_is_json_of_exactly_the_size_asked_for(client: Dialect, size: int, stream: bool) -> None:
-    body = Call(client=client, body_bytes=size, stream=stream).body("gpt-4o-mini")
+@pytest.mark.parametrize("client", SHAPES)
+@pytest.mark.parametrize("size", [1000, 10_000])
+def test_a_body_is_json_of_exactly_the_size_asked_for(client: Dialect, size: int) -> None:
+    body = Call(client=client, body_bytes=size).body("gpt-4o-mini")
     assert len(body) == size
+    assert isinstance(json.loads(body), dict)
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_body_ends_with_the_user_and_asks_for_a_stream_or_not(client: Dialect, stream: bool) -> None:
+    body = Call(client=client, body_bytes=20_000, stream=stream).body("gpt-4o-mini")
+    assert len(body) == 20_000
     request = json.loads(body)
     assert request["messages"][-1]["role"] == "user"
     assert request.get("stream", False) is stream

@@ -78,7 +78,10 @@ def test_every_ratio_names_scenarios_that_exist() -> None:
 
 def test_the_bounds_are_those_that_the_project_promises() -> None:
     promised = {r.title: r.bound for r in RATIOS if r.bound is not None} | {v.title: v.bound for v in VALUES}
-    assert promised == {
+    clients, models = ("Responses", "Gemini", "Bedrock", "Cohere", "Ollama", "Completions"), ("Responses", "Gemini", "Bedrock")
+    translated = [f"TRANSLATE, {name} client, OpenAI model / PASS" for name in clients]
+    translated += [f"TRANSLATE, OpenAI client, {name} model / PASS" for name in (*models, "Cohere", "Ollama")]
+    assert promised == dict.fromkeys(translated, 2.5) | {
         "PASS 1 KB: freehold / nginx": 3.5,
         "PASS 1 KB: freehold / ferrogw": 0.3,
         "20 KB body / 1 KB body": 2.0,

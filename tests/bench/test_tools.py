@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from bench.calls import Call, Dialect
-from bench.candidates import Candidate, start_upstream
+from bench.calls import Call
+from bench.candidates import MODELS, Candidate, start_upstream
 from bench.processes import free_port
 from bench.run import compile_tools
 from bench.scenarios import Bench, Scenario
+from bench.shapes import Dialect
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the benchmark's tools are for Linux"),
@@ -87,12 +88,17 @@ def in_bytes(data: bytes) -> Callable[[socket.socket], None]:
     return reply
 
 
-@pytest.mark.parametrize("client", ["openai", "anthropic"])
-@pytest.mark.parametrize("stream", [False, True])
-def test_the_upstream_speaks_both_dialects(upstream: Candidate, client: Dialect, stream: bool) -> None:
-    answer = upstream.ask(Call(client, client, stream=stream))
+@pytest.mark.parametrize("client", MODELS)
+def test_the_upstream_says_the_same_in_every_dialect(upstream: Candidate, client: Dialect) -> None:
+    answer = upstream.ask(Call(client, client))
     assert (answer.status, answer.ended, answer.problem) == (200, "stop", "")
-    assert answer.pieces == (50 if stream else 1)
+    assert answer == upstream.ask(Call())
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+def test_the_upstream_streams_in_two_dialects(upstream: Candidate, client: Dialect) -> None:
+    answer = upstream.ask(Call(client, client, stream=True))
+    assert (answer.status, answer.pieces, answer.ended, answer.problem) == (200, 50, "stop", "")
 
 
 def test_the_upstream_tells_usage_in_a_stream_only_when_asked(upstream: Candidate) -> None:

@@ -14,7 +14,7 @@ import freehold
 from freehold.base import build
 from freehold.store.address import database
 from freehold.store.engine import open_engine
-from freehold.store.keys import list_keys
+from freehold.store.feed import usable_keys
 from freehold.store.migrate import upgrade
 from freehold.store.schema import HEAD
 from freehold.store.ship import ship
@@ -97,7 +97,7 @@ def test_a_file_that_is_not_there_is_said_so(tmp_path: Path, command: tuple[str,
         (("spend", "--data", ".", "--since", "soon"), 1, "--since 'soon'"),
         (("spend", "--data", ".", "--by", "moon"), 2, "moon"),
         (("key", "list", "--data", "nowhere"), 1, "no data directory"),
-        (("key", "disable", "key_1", "--data", "."), 1, "key list"),
+        (("key", "disable", "key_1", "--data", "."), 1, "no key 'key_1'"),
         (("key", "create"), 2, "--name"),
         (("key", "create", "--name", ""), 1, "name"),
         (("key", "create", "--name", "x", "--model", "a b"), 1, "pattern"),
@@ -118,7 +118,7 @@ def test_a_wrong_command_line_gets_an_error_and_no_traceback(
 def test_a_broken_key_file_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/keys.json").write_text("{")
-    for arguments in (("key", "list"), ("key", "create", "--name", "x"), ("up", "--port", "0")):
+    for arguments in (("key", "list"), ("key", "create", "--name", "x"), ("up", "--port", "0", "--admin-port", "0")):
         done = run(tmp_path, *arguments)
         assert done.returncode == 1 and "keys.json is not a key file" in done.stderr and "Traceback" not in done.stderr
 
@@ -134,13 +134,13 @@ def test_a_key_is_made_listed_and_disabled(tmp_path: Path) -> None:
 
 def test_a_key_as_text_stands_alone_on_the_first_line(tmp_path: Path) -> None:
     secret = run(tmp_path, "key", "create", "--name", "app", "--data", "elsewhere").stdout.splitlines()[0]
-    [record] = list_keys(tmp_path / "elsewhere")
-    assert secret.startswith(record.prefix) and secret.endswith(record.last4)
+    [record] = json.loads(run(tmp_path, "key", "list", "--json", "--data", "elsewhere").stdout)
+    assert secret.startswith(record["prefix"]) and secret.endswith(record["last4"])
 
 
 def test_the_data_directory_may_come_from_the_environment(tmp_path: Path) -> None:
     run(tmp_path, "key", "create", "--name", "app", FREEHOLD_DATA="from-env")
-    assert len(list_keys(tmp_path / "from-env")) == 1
+    assert usable_keys(tmp_path / "from-env") == 1
 
 
 def test_models_lists_routes_then_models_with_prices(tmp_path: Path) -> None:

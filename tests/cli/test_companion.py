@@ -19,9 +19,11 @@ from freehold.store.spool import read_lines
 from tests.cli.test_commands import run
 from tests.running import SRC, Up, eventually, gone, started
 
+KEY = "fh_of_the_file_0123456789"
 
-def call(up: Up) -> None:
-    [key] = re.findall(r"Bearer (fh_[\w-]+)", up.text)
+
+def call(up: Up, key: str = "") -> None:
+    key = key or re.findall(r"Bearer (fh_[\w-]+)", up.text)[0]
     body = json.dumps({"model": "sandbox/echo", "messages": [{"role": "user", "content": "hi"}]}).encode()
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(f"{up.url}/v1/chat/completions", body, headers), timeout=10) as reply:
@@ -42,6 +44,7 @@ def test_calls_are_shipped_while_it_runs_and_at_its_end(tmp_path: Path, workers:
         assert eventually(lambda: run(tmp_path, "db", "check").returncode == 0)
         call(up)
         assert spent(tmp_path) == 2
+        assert eventually(lambda: up.control() is not None)
         control = up.control()
         assert control is not None
         assert up.stop() == 0
@@ -72,9 +75,10 @@ def test_it_does_not_outlive_a_killed_gateway(tmp_path: Path) -> None:
 
 def test_a_dead_database_is_said_once_and_calls_go_on(tmp_path: Path) -> None:
     url = "postgresql://app:secret@127.0.0.1:1/none"
+    (tmp_path / "freehold.yaml").write_text(f"keys: [{{name: dev, key: {KEY}}}]\n")
     with started(tmp_path, env={"FREEHOLD_DATABASE_URL": url}) as up:
         assert eventually(lambda: '"event":"ship_failed"' in up.log.read_text())
-        call(up)
+        call(up, KEY)
         assert len(list(read_lines(tmp_path / "data"))) == 1
         text = up.log.read_text()
         assert text.count("ship_failed") == 1 and "PostgreSQL database 'none' on 127.0.0.1:1" in text and "secret" not in text

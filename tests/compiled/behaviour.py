@@ -26,7 +26,7 @@ from freehold.gateway.server import Server
 from freehold.observe import log
 from freehold.observe.metrics import Metrics
 from freehold.pipeline import attempt
-from freehold.pipeline.compile import compile_snapshot
+from freehold.pipeline.objects import compile_snapshot
 from freehold.pipeline.runtime import Runtime
 from freehold.store.spool import Spool, read_lines
 from freehold.upstream import connection as upstream
@@ -105,7 +105,7 @@ class Stage:
         self.folder = folder
         self.spool = Spool(folder, segment_bytes=256 * 1024)
         self.pool = Pool()
-        self.gateway = Gateway(Runtime(compile_snapshot(config, PROVIDERS, []), self.pool, self.spool, Metrics(), len))
+        self.gateway = Gateway(Runtime(compile_snapshot(config, PROVIDERS), self.pool, self.spool, Metrics(), len))
         self.server = Server(self.gateway, config.server)
         self.pieces = pieces
         self.upstreams: list[Transport] = []

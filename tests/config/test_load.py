@@ -89,6 +89,7 @@ sever: {{}}
         ("providers: {openai: {api_key: x, timeouts: {idle: 0}}}", "providers.openai.timeouts.idle", "more than 0"),
         ("providers: {openai: {api_key: x, timeouts: {idle: .nan}}}", "providers.openai.timeouts.idle", "out of range"),
         ("providers: {openai: {api_key: x, price: {input: 1}}}", "providers.openai.price.output", "missing"),
+        ("providers: {openai: {api_key: x, price: {}}}", "providers.openai.price", "names nothing"),
         ("providers: {openai: {api_key: x, price: {input: 1, output: -1}}}", "providers.openai.price.output", "at least 0"),
         ("providers: {openai: {api_key: 'a b'}}", "providers.openai.api_key", "space"),
         ('providers: {openai: {api_key: "a\\nb"}}', "providers.openai.api_key", "line break"),

@@ -106,7 +106,18 @@ def _gemini(found: Items) -> dict[str, int] | None:
         reasoning=thoughts,
         audio_in=audio("promptTokensDetails", "toolUsePromptTokensDetails"),
         audio_out=audio("candidatesTokensDetails"),
+        web_searches=_grounded(found),
     )
+
+
+def _grounded(found: Items) -> int:
+    """Google bills each query from Gemini 3 on, before that the prompt that led to any."""
+    candidates = [candidate for item in found for candidate in item.get("candidates") or ()]
+    told = [(candidate.get("groundingMetadata") or {}).get("webSearchQueries") or () for candidate in candidates]
+    queries = {query for some in told for query in some if query}
+    model = next((item["modelVersion"] for item in found if item.get("modelVersion")), "")
+    older = any(f"gemini-{number}" in model for number in ("1.", "2.", "1-", "2-"))
+    return min(len(queries), 1) if older else len(queries)
 
 
 def _converse(found: Items) -> dict[str, int] | None:

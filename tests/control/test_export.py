@@ -100,3 +100,11 @@ def test_without_pyarrow_parquet_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(ExportError, match=r"freehold\[parquet\]"):
         export.write("parquet", [Column("a", str)], [], BytesIO())
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_answer_without_rows_is_a_file_without_rows(form: Any) -> None:
+    out = BytesIO()
+    usage = Usage(by=("model",), measures=("calls",), from_ms=0, to_ms=None, groups=0, rows=[])
+    assert write(form, usage_columns(usage), usage_rows(usage), out) == 0
+    assert out.getvalue() == b"model,calls\r\n" if form == "csv" else parquet.read_table(BytesIO(out.getvalue())).num_rows == 0

@@ -15,12 +15,12 @@ from sqlalchemy import text
 from freehold.control import restore as restores
 from freehold.control.archive import ArchiveWriter, Head, Rows
 from freehold.control.backup import backup
+from freehold.control.follow import write_once
 from freehold.control.restore import restore, verify
-from freehold.store import ledger, rows
+from freehold.store import feed, ledger, rows
 from freehold.store.address import StoreError, database, parse
 from freehold.store.container import ContainerError, Passphrase, Writer
 from freehold.store.engine import reading, writing
-from freehold.store.keys import create_key, list_keys
 from freehold.store.masterkey import find
 from freehold.store.migrate import require_current, revision, upgrade
 from freehold.store.schema import HEAD, workspaces
@@ -28,6 +28,7 @@ from freehold.store.segment import segment_paths
 from freehold.store.ship import ship
 from freehold.store.spool import LedgerLine, Spool
 from tests.control.conftest import Store
+from tests.keyfiles import create_key, list_keys
 from tests.samples import content, fill
 from tests.store.test_migrate import SAMPLES, revisions
 from tests.store.test_rows import METADATA
@@ -135,8 +136,10 @@ def test_what_is_there_is_replaced_only_when_asked_for(store: Store, tmp_path: P
     with pytest.raises(StoreError, match=r"is not empty \(schema .*--force"):
         bring_back(file, store)
     assert content(store.engine, METADATA) == later
+    write_once(store.data, store.engine)
     bring_back(file, store, force=True)
-    assert content(store.engine, METADATA) == before and [key.name for key in list_keys(store.data)] == ["dev"]
+    assert not feed.path(store.data).exists(), "a gateway would start with the keys of the database as it was"
+    assert content(store.engine, METADATA) == before and [key["name"] for key in list_keys(store.data)] == ["dev"]
 
 
 def test_tables_of_others_stay(store: Store, tmp_path: Path) -> None:
@@ -191,7 +194,7 @@ def test_a_restore_that_fails_half_way_changes_nothing(
         monkeypatch.setattr(restores, "upgrade_within", lambda *arguments: next(upgrades)(*arguments))
     with pytest.raises((ContainerError, OSError)):
         bring_back(file, store, force=True)
-    assert content(store.engine, METADATA) == before and [key.name for key in list_keys(store.data)] == ["dev", "later"]
+    assert content(store.engine, METADATA) == before and [key["name"] for key in list_keys(store.data)] == ["dev", "later"]
     assert revision(store.engine) == HEAD
     assert [name for name in os.listdir(store.data) if name.startswith(".")] == []
 

@@ -37,7 +37,7 @@ def test_the_readme_example_is_a_right_configuration() -> None:
 @pytest.mark.parametrize("page", sorted(p.name for p in (DOCS / "how-to").glob("*.md")))
 def test_yaml_in_the_how_tos_is_a_right_configuration(page: str) -> None:
     blocks = (DOCS / "how-to" / page).read_text().split("```yaml\n")[1:]
-    env = {"BILLING_APP_KEY": "k" * 16, "OPENAI_API_KEY": "sk-1", "AZURE_SECRET": "s"}
+    env = {"BILLING_APP_KEY": "k" * 16, "OPENAI_API_KEY": "sk-1", "AZURE_SECRET": "s", "WATSONX_APIKEY": "s"}
     lab = "providers: {lab: {dialect: openai_chat, base_url: 'http://127.0.0.1:9000/v1'}}\n"
     routes = "routes: {fast-model: {targets: [{provider: lab, model: m}]}}\n"
     for block in (b.split("```")[0] for b in blocks):

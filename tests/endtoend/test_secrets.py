@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from freehold.store.keys import create_key
+from freehold.store.feed import usable_keys
 from tests.endtoend.conftest import CHAT, Freehold, ask, eventually
+from tests.endtoend.test_control_plane import made
 from tests.openbao import Server
 from tests.pipeline.upstream import ScriptedUpstream
 from tests.running import SRC
@@ -54,9 +56,12 @@ async def test_vault_is_followed_and_its_outage_changes_nothing(freehold: Freeho
     bao.stop()
     try:
         await eventually(lambda: "does not answer" in freehold.log, "the outage is told", 60)
-        _, secret = create_key(freehold.data, "made meanwhile")
-        reloads = lambda: sum(e["event"] == "reloaded" for e in freehold.events)  # noqa: E731
-        await eventually(lambda: reloads() >= 2, "a key made meanwhile is taken")
+        secret = (await made(freehold, "meanwhile"))["key"]
+        await eventually(lambda: usable_keys(freehold.data) == 1, "a key made meanwhile is in the file", 60)
+        for _ in range(600):
+            if (await freehold.call(CHAT, ask(), key=secret)).status == 200:
+                break
+            await asyncio.sleep(0.05)
         assert (await freehold.call(CHAT, ask(), key=secret)).status == 200 and used(lab) == "Bearer sk-two"
     finally:
         bao.start()
@@ -69,7 +74,7 @@ async def test_a_start_without_vault_is_a_clear_failure(freehold: Freehold) -> N
     await freehold.upstream(api_key="vault:secret/upstream#key")
     freehold.write()
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), "VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "t"}
-    command = [sys.executable, "-m", "freehold", "up", "--port", "0"]
+    command = [sys.executable, "-m", "freehold", "up", "--port", "0", "--admin-port", "0"]
     done = subprocess.run(command, cwd=freehold.folder, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "providers.lab.api_key: Vault at http://127.0.0.1:1 does not answer (check VAULT_ADDR" in done.stderr

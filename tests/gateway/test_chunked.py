@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 
 from freehold.base.errors import GatewayError
@@ -11,7 +13,7 @@ NEXT = b"GET / HTTP/1.1\r\n\r\n"
 
 
 def decode(*pieces: bytes, limit: int = 1000) -> ChunkedBody:
-    decoder = ChunkedBody(limit)
+    decoder = ChunkedBody(limit, BytesIO())
     for piece in pieces:
         assert decoder.feed(piece, 0) == len(piece)
     return decoder
@@ -31,7 +33,7 @@ def decode(*pieces: bytes, limit: int = 1000) -> ChunkedBody:
 )
 def test_body_and_its_end_do_not_depend_on_where_the_bytes_are_cut(raw: bytes, body: bytes) -> None:
     for cut in range(len(raw) + 1):
-        decoder = ChunkedBody(1000)
+        decoder = ChunkedBody(1000, BytesIO())
         data = raw[cut:] + NEXT
         if cut:
             assert decoder.feed(raw[:cut], 0) == cut

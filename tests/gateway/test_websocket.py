@@ -5,7 +5,7 @@ import pytest
 from freehold.base.errors import InvalidRequest
 from freehold.gateway.head import HeadReader
 from freehold.gateway.request import Request
-from freehold.gateway.websocket import accept_key, acceptance
+from freehold.gateway.websocket import accept_key, acceptance, unpack
 
 HEADERS = {
     "Host": "h",
@@ -45,3 +45,31 @@ def test_what_is_no_websocket_is_refused(changed: dict[str, str], status: int) -
     with pytest.raises(InvalidRequest) as refused:
         acceptance(asked(**changed))
     assert refused.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("offered", "left", "key", "beta"),
+    [
+        (
+            b"realtime, openai-insecure-api-key.fh_x, openai-beta.realtime-v1",
+            b"realtime, openai-beta.realtime-v1",
+            b"Bearer fh_x",
+            b"realtime=v1",
+        ),
+        (b"realtime", b"realtime", None, None),
+        (b"openai-insecure-api-key.a,openai-insecure-api-key.b", b"", b"Bearer a", None),
+    ],
+)
+def test_a_key_among_the_subprotocols_becomes_a_header(
+    offered: bytes, left: bytes, key: bytes | None, beta: bytes | None
+) -> None:
+    headers = {b"sec-websocket-protocol": offered}
+    unpack(headers)
+    assert headers[b"sec-websocket-protocol"] == left
+    assert (headers.get(b"authorization"), headers.get(b"openai-beta")) == (key, beta)
+
+
+def test_a_header_comes_before_a_subprotocol() -> None:
+    headers = {b"sec-websocket-protocol": b"openai-insecure-api-key.b", b"authorization": b"Bearer a"}
+    unpack(headers)
+    assert headers == {b"sec-websocket-protocol": b"", b"authorization": b"Bearer a"}

@@ -21,7 +21,8 @@ from freehold.config.references import References
 from freehold.config.schema import Config, KeyConfig, SecretsConfig
 from freehold.gateway import worker
 from freehold.gateway.worker import Worker, WorkerOptions
-from freehold.store.keys import create_key
+from freehold.pipeline.runtime import Snapshot
+from freehold.store.feed import KeyLine, WorkspaceLine, locked
 from freehold.upstream.catalogue import PROVIDERS
 
 Events = Callable[[str], list[dict[str, Any]]]
@@ -89,19 +90,22 @@ class Slow:
 async def test_a_load_that_hangs_keeps_neither_the_loop_nor_a_change_of_keys_waiting(tmp_path: Path, events: Events) -> None:
     file = tmp_path / "freehold.yaml"
     slow = Slow()
-    ready = asyncio.Event()
+    served: list[Snapshot] = []
     try:
-        async with running(tmp_path, load_config=slow, watched=(file,), on_ready=lambda _: ready.set()):
-            await ready.wait()
+        async with running(tmp_path, load_config=slow, watched=(file,), on_ready=served.append):
+            await eventually(lambda: served)
             file.touch()
             await eventually(lambda: slow.loads == 2)
-            create_key(tmp_path, "made meanwhile")
-            await eventually(lambda: events("reloaded"))
-            assert events("reloaded")[0]["keys"] == 2 and not slow.may_end.is_set()
+            with locked(tmp_path) as writer:
+                writer.replace(
+                    [WorkspaceLine(id="default"), KeyLine(workspace="default", id="key_1", name="k", digest=b"d" * 32)], 1, 1
+                )
+            await eventually(lambda: served[0].made)
+            assert not slow.may_end.is_set()
             file.write_text("again")
             slow.may_end.set()
             await eventually(lambda: slow.loads == 3)  # what came while it was loading is not forgotten
-            await eventually(lambda: len(events("reloaded")) == 3)
+            await eventually(lambda: len(events("reloaded")) == 2)
     finally:
         slow.may_end.set()
 

@@ -14,7 +14,7 @@ from freehold.config.schema import Config, KeyConfig, ProviderConfig, RouteConfi
 from freehold.gateway.endpoints import Gateway
 from freehold.gateway.server import Server
 from freehold.observe.metrics import Metrics
-from freehold.pipeline.compile import compile_snapshot
+from freehold.pipeline.objects import Objects
 from freehold.pipeline.runtime import Runtime
 from freehold.policy import tokens
 from freehold.store.spool import LedgerLine, Spool, read_lines
@@ -31,6 +31,7 @@ class RunningGateway:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.upstreams: dict[str, ScriptedUpstream] = {}
+        self.objects = Objects(PROVIDERS)
         self.config = Config(keys=[KeyConfig(name="dev", key=KEY)])
         self.port = 0
 
@@ -45,7 +46,7 @@ class RunningGateway:
         await self.server.start([listener])
 
     def _runtime(self) -> Runtime:
-        return Runtime(compile_snapshot(self.config, PROVIDERS, []), self.pool, self.spool, self.metrics, tokens.count)
+        return Runtime(self.objects.use(self.config), self.pool, self.spool, self.metrics, tokens.count)
 
     async def upstream(self, name: str, dialect: str = "openai_chat", **settings: Any) -> ScriptedUpstream:
         """A provider of this name, served by a script; takes effect at once."""

@@ -162,6 +162,16 @@ async def test_a_batchs_usage_enters_the_record_once(gateway: RunningGateway) ->
     assert [line.call_id for line in gateway.ledger if line.kind == "batch"][3:] == ids
 
 
+async def test_a_batchs_requests_cost_what_the_vendor_says_of_batches(gateway: RunningGateway) -> None:
+    openai = await gateway.upstream("openai")
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    openai.acts(Act(pieces=[output("a", **usage).replace(b"gpt-4o-mini-2024", b"gpt-4o-mini-2024-07-18")]))
+    await gateway.call("/openai/v1/files/file-out/content", method="GET")
+    line = next(line for line in gateway.ledger if line.kind == "batch")
+    assert line.cost_nusd == (1000 * 150 + 100 * 600) // 2
+    assert line.price_source.startswith("genai-prices ")
+
+
 @pytest.mark.parametrize(
     "content", [b"\x00\x01binary", b'{"custom_id":"a","method":"POST","url":"/v1","body":{}}\n', b"{}\n" + CHATS, b""]
 )
@@ -348,3 +358,38 @@ async def test_recorded_chats_of_other_apis_tell_their_usage(gateway: RunningGat
         passed += 1
         told += bool(gateway.ledger[-1].input)
     assert passed >= 20 and told >= passed * 0.9, (passed, told)
+
+
+@pytest.mark.parametrize(
+    ("provider", "sent", "header", "value"),
+    [
+        ("deepgram", "authorization", "authorization", "Token sk-upstream-secret"),
+        ("elevenlabs", "xi-api-key", "xi-api-key", "sk-upstream-secret"),
+        ("assemblyai", "authorization", "authorization", "sk-upstream-secret"),
+        ("replicate", "authorization", "authorization", "Bearer sk-upstream-secret"),
+        ("cartesia", "x-api-key", "x-api-key", "sk-upstream-secret"),
+    ],
+)
+async def test_vendors_with_an_api_of_their_own_get_the_key_as_they_want_it(
+    gateway: RunningGateway, provider: str, sent: str, header: str, value: str
+) -> None:
+    """The client sends its gateway key as that vendor's SDK would."""
+    lab = await gateway.upstream(provider)
+    gateway.config.providers[provider] = ProviderConfig(base_url=lab.url, api_key="sk-upstream-secret")
+    gateway.reload()
+    lab.acts(Act(pieces=[b"sound"], content_type="audio/mpeg"))
+    written = {"deepgram": f"Token {KEY}", "replicate": f"Token {KEY}", "assemblyai": f"Bearer {KEY}"}.get(provider, KEY)
+    path = f"/passthrough/{provider}/v1/speak?model=x"
+    got = await gateway.call(path, b'{"text":"hi"}', key=None, headers={sent: written, "cartesia-version": "2025-04-16"})
+    assert (got.status, got.body) == (200, b"sound")
+    seen = lab.seen[0]
+    assert (seen.path, seen.headers[header]) == ("/v1/speak?model=x", value)
+    assert seen.headers["cartesia-version"] == "2025-04-16"
+    assert KEY not in str(seen.headers)
+    assert (await gateway.line()).provider == provider
+
+
+async def test_such_a_vendor_has_no_chat(gateway: RunningGateway) -> None:
+    await gateway.upstream("deepgram")
+    got = await gateway.call("/v1/chat/completions", {"model": "deepgram/nova", "messages": [{"role": "user", "content": "x"}]})
+    assert got.status == 400 and "has no chat endpoint" in got.json["error"]["message"]

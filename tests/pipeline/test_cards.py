@@ -6,15 +6,15 @@ from msgspec import json
 
 from freehold.config.schema import Config, PriceConfig, ProviderConfig, RouteConfig, TargetConfig
 from freehold.pipeline.cards import FRESH_S, all_cards, card
-from freehold.pipeline.compile import compile_snapshot
-from freehold.pipeline.runtime import Snapshot
+from freehold.pipeline.objects import compile_snapshot
+from freehold.pipeline.runtime import Space
 from freehold.upstream.catalogue import PROVIDERS
 from freehold.wire.registry import SPOKEN
 
 NOW_S = 1_795_000_000.0
 
 
-def snapshot(**routes: list[tuple[str, str]]) -> Snapshot:
+def snapshot(**routes: list[tuple[str, str]]) -> Space:
     listed = {
         name: RouteConfig(targets=[TargetConfig(provider=provider, model=model) for provider, model in targets])
         for name, targets in routes.items()
@@ -22,10 +22,10 @@ def snapshot(**routes: list[tuple[str, str]]) -> Snapshot:
     lab = ProviderConfig(dialect="openai_chat", base_url="http://h/v1", models=["m", "n"], price=PriceConfig(input=1, output=2))
     bare = ProviderConfig(dialect="openai_chat", base_url="http://h/v1", models=["x"])
     providers = {"openai": ProviderConfig(api_key="k", models=["my-own"]), "lab": lab, "bare": bare}
-    return compile_snapshot(Config(providers=providers, routes=listed), PROVIDERS, [])
+    return compile_snapshot(Config(providers=providers, routes=listed), PROVIDERS).space
 
 
-def shown(of: Snapshot) -> dict[str, Any]:
+def shown(of: Space) -> dict[str, Any]:
     return {name: json.decode(raw) for name, raw in all_cards(of, NOW_S).items()}
 
 
@@ -75,5 +75,5 @@ def test_cards_are_made_anew_after_a_while_since_prices_change() -> None:
 def test_over_two_thousand_models_are_known_where_every_provider_is_configured() -> None:
     usable = {n: r for n, r in PROVIDERS.items() if r.base_url and (r.dialect in SPOKEN or set(r.also) & set(SPOKEN))}
     given = {n: ProviderConfig(api_key="k", region="r", project="p", resource="r", account="a") for n in usable}
-    of = compile_snapshot(Config(providers=given), PROVIDERS, [])
+    of = compile_snapshot(Config(providers=given), PROVIDERS).space
     assert len(all_cards(of, NOW_S)) > 2000

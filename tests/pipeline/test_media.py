@@ -134,6 +134,54 @@ async def test_what_is_not_billed_by_text_has_no_cost(gateway: RunningGateway) -
     assert [(line.cost_nusd, line.estimated) for line in gateway.ledger] == [(None, True), (None, True)]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "reply", "price", "nusd"),
+    [
+        (TRANSCRIPTIONS, form(), TYPE, b'{"text":"hi","usage":{"type":"duration","seconds":7}}', {"per_minute": 0.006}, 700_000),
+        (TRANSCRIPTIONS, form(), TYPE, b'{"text":"hi","duration":7.5}', {"per_minute": 0.006}, 750_000),
+        (TRANSCRIPTIONS, form(), TYPE, b'{"text":"hi"}', {"per_minute": 0.006}, None),
+        (SPEECH, {"model": "lab/m", "input": "h\u00e9llo"}, {}, b"sound", {"per_million_characters": 15}, 75_000),
+        (IMAGES, {"model": "lab/m", "prompt": "x", "n": 3}, {}, b'{"data":[]}', {"per_image": 0.04}, 120_000_000),
+        (IMAGES, {"model": "lab/m", "prompt": "x"}, {}, b'{"data":[]}', {"per_image": 0.04}, 40_000_000),
+        ("/v1/images/edits", form(n="2", prompt="x"), TYPE, b'{"data":[]}', {"per_image": 0.04}, 80_000_000),
+        (IMAGES, {"model": "lab/m", "prompt": "x"}, {}, b'{"data":[]}', {"per_minute": 1}, None),
+    ],
+)
+async def test_what_is_billed_by_time_length_or_piece_is_priced(
+    gateway: RunningGateway,
+    path: str,
+    body: Any,
+    headers: dict[str, str],
+    reply: bytes,
+    price: dict[str, float],
+    nusd: int | None,
+) -> None:
+    lab = await gateway.upstream("lab", price=PriceConfig(**price))
+    kind = "audio/mpeg" if path == SPEECH else "application/json"
+    lab.acts(Act(pieces=[reply], content_type=kind))
+    assert (await gateway.call(path, body, headers=headers)).status == 200
+    line = await gateway.line()
+    assert (line.cost_nusd, line.price_source) == (nusd, "freehold.yaml" if nusd is not None else "")
+
+
+async def test_the_tables_price_depends_on_a_pictures_size(gateway: RunningGateway) -> None:
+    openai = await gateway.upstream("openai")
+    openai.acts(Act(pieces=[b'{"created":1,"data":[]}']))
+    body = {"model": "openai/dall-e-3", "prompt": "x", "quality": "hd", "size": "1792x1024"}
+    await gateway.call(IMAGES, body)
+    line = await gateway.line()
+    assert (line.cost_nusd, line.price_source) == (120_000_000, "freehold 1")
+
+
+async def test_image_tokens_are_paid_as_such(gateway: RunningGateway) -> None:
+    openai = await gateway.upstream("openai")
+    usage = b'{"total_tokens":1100,"input_tokens":100,"output_tokens":1000,'
+    usage += b'"input_tokens_details":{"text_tokens":40,"image_tokens":60}}'
+    openai.acts(Act(pieces=[b'{"created":1,"data":[],"usage":' + usage + b"}"]))
+    await gateway.call(IMAGES, {"model": "openai/gpt-image-1.5", "prompt": "x"})
+    assert (await gateway.line()).cost_nusd == 40 * 5_000 + 60 * 8_000 + 1000 * 32_000
+
+
 async def test_a_form_can_go_to_another_target(gateway: RunningGateway) -> None:
     a, b = await gateway.upstream("a"), await gateway.upstream("b")
     gateway.route("ears", "a/one", "b/a-longer-name")

@@ -6,11 +6,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec import json
 from wsproto.events import CloseConnection, Ping, TextMessage
 
 from freehold.config.schema import PriceConfig
 from freehold.pipeline import realtime
-from tests.pipeline.conftest import RunningGateway
+from tests.pipeline.conftest import KEY, RunningGateway
 from tests.pipeline.sockets import End, Provider, connect, response_done
 
 USAGE = {
@@ -233,3 +234,88 @@ async def test_a_provider_that_does_not_read_holds_the_client_back(gateway: Runn
     assert sent < 290
     await task
     assert await client.read() == "all"
+
+
+async def test_browsers_send_the_key_as_a_subprotocol(gateway: RunningGateway) -> None:
+    lab = Provider(echo)
+    await lab.start(gateway)
+    offered = f"realtime, openai-insecure-api-key.{KEY}, openai-beta.realtime-v1"
+    head, client = await connect(gateway, headers={"authorization": "", "sec-websocket-protocol": offered})
+    assert head.startswith(b"HTTP/1.1 101 ") and b"sec-websocket-protocol: realtime\r\n" in head
+    assert KEY.encode() not in head
+    await client.send(CloseConnection(code=1000))
+    await client.read()
+    assert KEY not in lab.seen[0] and "insecure" not in lab.seen[0]
+    assert "openai-beta: realtime=v1\r\n" in lab.seen[0].lower()
+    assert (await gateway.line()).key == "dev"
+
+
+async def test_a_wrong_key_in_a_subprotocol_is_refused_and_not_repeated(gateway: RunningGateway) -> None:
+    await Provider(echo).start(gateway)
+    offered = "realtime, openai-insecure-api-key.sk-wrong-one"
+    reader_head, client = await connect(gateway, headers={"authorization": "", "sec-websocket-protocol": offered})
+    assert reader_head.startswith(b"HTTP/1.1 401 ")
+    assert b"sk-wrong-one" not in reader_head + await client.reader.read()
+
+
+@pytest.mark.parametrize(
+    ("session", "usage", "model", "told", "nusd"),
+    [
+        (
+            {"audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}}},
+            {"type": "tokens", "input_tokens": 20, "output_tokens": 5, "input_token_details": {"audio_tokens": 20}},
+            "gpt-4o-transcribe",
+            (20, 5, 20, 0.0),
+            20 * 6_000 + 5 * 10_000,
+        ),
+        (
+            {"input_audio_transcription": {"model": "whisper-1"}},
+            {"type": "duration", "seconds": 6},
+            "whisper-1",
+            (0, 0, 0, 6.0),
+            600_000,
+        ),
+        ({}, {"type": "duration", "seconds": 6}, "?", (0, 0, 0, 6.0), None),
+    ],
+)
+async def test_input_transcriptions_are_recorded(
+    gateway: RunningGateway, session: object, usage: object, model: str, told: object, nusd: int | None
+) -> None:
+    async def talk(end: End) -> None:
+        await end.send(json.encode({"type": "session.created", "session": {"audio": None}}).decode())
+        await end.send(json.encode({"type": "session.updated", "session": session}).decode())
+        kind = "conversation.item.input_audio_transcription.completed"
+        await end.send(json.encode({"event_id": "e", "type": kind, "transcript": "hi", "usage": usage}).decode())
+        await end.read()
+
+    await Provider(talk).start(gateway, "openai")
+    _, client = await connect(gateway, "/v1/realtime?model=openai/gpt-realtime")
+    for _ in range(3):
+        await client.read()
+    (line,) = gateway.ledger
+    assert (line.kind, line.model, (line.input, line.output, line.audio_in, line.seconds)) == ("realtime", model, told)
+    assert line.cost_nusd == nusd
+    await client.send(CloseConnection(code=1000))
+    await client.read()
+
+
+async def test_cached_sound_is_paid_as_such(gateway: RunningGateway) -> None:
+    details = {"cached_tokens": 100, "text_tokens": 50, "audio_tokens": 150, "cached_tokens_details": {"audio_tokens": 90}}
+    usage = {
+        "input_tokens": 200,
+        "output_tokens": 10,
+        "input_token_details": details,
+        "output_token_details": {"audio_tokens": 10},
+    }
+
+    async def talk(end: End) -> None:
+        await end.send(response_done(**usage))
+        await end.read()
+
+    await Provider(talk).start(gateway, "openai")
+    _, client = await connect(gateway, "/v1/realtime?model=openai/gpt-realtime")
+    await client.read()
+    (line,) = gateway.ledger
+    assert line.cost_nusd == 40 * 4_000 + 10 * 400 + 90 * 400 + 60 * 32_000 + 10 * 64_000
+    await client.send(CloseConnection(code=1000))
+    await client.read()

@@ -4,7 +4,7 @@ import pytest
 from msgspec import json
 
 from freehold.config.schema import Config, ProviderConfig
-from freehold.pipeline.compile import compile_snapshot
+from freehold.pipeline.objects import Objects, compile_snapshot
 from freehold.pipeline.runtime import make_target
 from freehold.pipeline.sides import sides
 from freehold.upstream.catalogue import PROVIDERS, ProviderRow, load
@@ -93,8 +93,8 @@ def test_the_global_region_has_an_address_of_its_own(region: str, host: str, loc
 
 def test_azure_deployments_have_the_model_in_the_path_and_the_version_in_the_query() -> None:
     given = ProviderConfig(resource="res", api_key="k1")
-    snapshot = compile_snapshot(Config(providers={"azure-deployments": given}), PROVIDERS, [])
-    target = make_target(snapshot.providers["azure-deployments"], "my gpt/4")
+    snapshot = compile_snapshot(Config(providers={"azure-deployments": given}), PROVIDERS)
+    target = make_target(snapshot.space.providers["azure-deployments"], "my gpt/4")
     side = target.provider.main
     head = target.head(side, "/chat/completions")
     line = b"POST /openai/deployments/my%20gpt%2F4/chat/completions?api-version=2024-10-21 HTTP/1.1\r\n"
@@ -135,7 +135,7 @@ async def test_adding_an_openai_compatible_vendor_is_one_row(gateway: RunningGat
     [newcomer.quirks]
     rename = {{ max_completion_tokens = "max_tokens" }}
     """
-    monkeypatch.setattr("tests.pipeline.conftest.PROVIDERS", load(text))
+    monkeypatch.setattr(gateway, "objects", Objects(load(text)))
     gateway.config.providers = {"newcomer": ProviderConfig(api_key="sk-newcomer")}
     gateway.reload()
     lab.acts(reply("welcome"), stream("one", " two"))

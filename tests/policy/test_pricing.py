@@ -46,6 +46,19 @@ def test_reasoning_stays_in_output_unless_it_has_a_rate() -> None:
     assert cost_nusd(rates, Usage(output=100, reasoning=80)) == 20 * 1000 + 80 * 3000
 
 
+def test_what_is_cached_and_sound_is_paid_once() -> None:
+    rates = Rates(input=Rate(10**9), cache_read=Rate(10**8), audio_in=Rate(10**10), output=Rate(0))
+    usage = Usage(input=1000, cache_read=500, audio_in=600, audio_cached=400)
+    assert cost_nusd(rates, usage) == 300 * 1000 + 500 * 100 + 200 * 10_000
+    dear = Rates(input=Rate(10**9), cache_read=Rate(10**8), audio_cached=Rate(10**9), audio_in=Rate(10**10), output=Rate(0))
+    assert cost_nusd(dear, usage) == 300 * 1000 + 100 * 100 + 400 * 1000 + 200 * 10_000
+
+
+def test_pictures_have_rates_of_their_own() -> None:
+    rates = Rates(input=Rate(10**9), image_in=Rate(2 * 10**9), output=Rate(10**10), image_out=Rate(4 * 10**10))
+    assert cost_nusd(rates, Usage(input=100, image_in=60, output=10, image_out=9)) == 40_000 + 120_000 + 10_000 + 360_000
+
+
 def test_requests_and_searches_are_priced_by_the_thousand() -> None:
     rates = Rates(requests=Rate(5_000_000_000), web_searches=Rate(10_000_000_000))
     assert cost_nusd(rates, Usage(web_searches=2)) == 5_000_000 + 2 * 10_000_000

@@ -44,7 +44,7 @@ def assert_exact(store: Store, count: int) -> None:
     assert recorded(store) == [line(n).call_id for n in range(count)]
     with reading(store.engine) as connection:
         totals = "SELECT sum(calls), sum(input), sum(cost_nusd) FROM rollups WHERE grain = :grain"
-        rolled = [connection.execute(text(totals), {"grain": grain}).one() for grain in (1, 2, 3, 4, 5)]
+        rolled = [connection.execute(text(totals), {"grain": grain}).one() for grain in (1, 2, 3, 4, 5, 7)]
         times = [
             connection.scalars(text(f"SELECT total_us FROM latencies WHERE grain = {grain}")).all() for grain in (1, 2, 3, 4)
         ]

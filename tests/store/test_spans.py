@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.store.grains import DAY_MS, DAYS, DAYS_TAG, DAYS_WHAT, HOUR_MS, HOURS, HOURS_WHAT, grain_for
+from freehold.store.grains import DAY_MS, DAYS, DAYS_TAG, DAYS_WHAT, DAYS_WHO, HOUR_MS, HOURS, HOURS_WHAT, grain_for
 from freehold.store.spans import Kept, Span, fitted, pieces
 
 MOMENTS = st.integers(0, 5 * DAY_MS) | st.integers(0, 120).map(lambda hour: hour * HOUR_MS)
@@ -27,7 +27,7 @@ def test_pieces_cover_a_span_once_in_order_and_in_whole_units(first: int, last: 
 def test_days_come_before_hours_and_hours_before_single_calls() -> None:
     found = pieces(Span(HOUR_MS - 1, 3 * DAY_MS + HOUR_MS + 1), ("key",), 0)
     grains = [piece.grain for piece in found]
-    assert grains == [None, HOURS, DAYS, HOURS, None]
+    assert grains == [None, HOURS, DAYS_WHO, HOURS, None]
     assert [piece.span.to_ms for piece in found] == [HOUR_MS, DAY_MS, 3 * DAY_MS, 3 * DAY_MS + HOUR_MS, 3 * DAY_MS + HOUR_MS + 1]
     assert [piece.grain for piece in pieces(Span(0, None), ("key",), HOUR_MS)] == [HOURS]
 
@@ -35,7 +35,8 @@ def test_days_come_before_hours_and_hours_before_single_calls() -> None:
 def test_the_grain_is_the_one_with_the_fewest_rows_that_knows_what_is_asked() -> None:
     assert grain_for((), DAY_MS) is grain_for(("model", "outcome"), DAY_MS) is DAYS_WHAT
     assert grain_for(("zone",), HOUR_MS) is HOURS_WHAT
-    assert grain_for(("model", "app"), DAY_MS) is grain_for(("app",), DAY_MS) is DAYS
+    assert grain_for(("model", "app"), DAY_MS) is grain_for(("app", "zone"), DAY_MS) is DAYS
+    assert grain_for(("app",), DAY_MS) is grain_for(("key", "outcome"), DAY_MS) is DAYS_WHO
     assert grain_for(("tag", "app"), DAY_MS) is DAYS_TAG
     assert grain_for(("tag",), HOUR_MS) is grain_for(("tag", "model"), DAY_MS) is None
 

@@ -59,6 +59,11 @@ REQUIRED = [
     "voyage",
     "jina",
     "writer",
+    "watsonx",
+    "watsonx-native",
+    "replicate",
+    "deepgram",
+    "elevenlabs",
     "snowflake",
     "upstage",
     "reka",
@@ -120,7 +125,7 @@ def test_its_dialect_has_a_path_for_each_kind(row: ProviderRow) -> None:
         peek = DIALECTS["openai_chat"].peek(b'{"model":"m","messages":[{"role":"user","content":"x"}]}', "chat")
         passed = media.KINDS & set(row.kinds)  # their paths are the client's own
         assert not passed or row.dialect == "openai_chat"
-        for kind in set(row.kinds) - passed:
+        for kind in set(row.kinds) - passed - {"passthrough"}:
             assert row.paths.get(kind) or SPOKEN[row.dialect].path(kind, peek, "m") is not None
 
 
@@ -144,6 +149,11 @@ def test_every_gap_in_an_address_can_be_filled_by_a_field_of_the_configuration(r
     assert set(gaps(row.base_url)) <= set(GAPS)
     assert set(row.fill) | set(row.defaults) <= set(gaps(row.base_url))
     assert set(gaps(row.global_base_url)) <= set(gaps(row.base_url))
+
+
+@each_row
+def test_an_api_of_its_own_is_nothing_else(row: ProviderRow) -> None:
+    assert "passthrough" not in row.kinds or (row.kinds == ("passthrough",) and not row.also and not row.price_id)
 
 
 @each_row

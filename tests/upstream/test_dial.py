@@ -264,3 +264,19 @@ async def test_families_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert loop is asyncio.get_running_loop()
     assert [address[0] for _, address in result] == ["::1", "127.0.0.1", "::2", "::3"]
+
+
+async def test_a_tenants_provider_is_not_connected_to_inside_whatever_its_name_resolves_to(
+    upstream: Start, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name may have been public when it was entered."""
+    port = (await upstream(polite)).origin.port
+
+    async def rebound(host: str, at: int) -> list[dial.Address]:
+        return [(socket.AF_INET, ("127.0.0.1", at)), (socket.AF_INET6, ("::ffff:127.0.0.1", at, 0, 0))]
+
+    monkeypatch.setattr(dial, "look_up", rebound)
+    for host in ("rebind.example.com", "127.0.0.1"):
+        with pytest.raises(UpstreamUnreachable, match="public internet"):
+            await ask(pool, Origin("http", host, port, public_only=True))
+    assert await fetch(pool, Origin("http", "rebind.example.com", port)) == b"secure", "whoever runs the gateway may"

@@ -37,6 +37,9 @@ def test_a_complete_head_ends_with_one_blank_line_and_the_right_length() -> None
         ("bearer", b"authorization: Bearer sk-very-secret\r\n"),
         ("x-api-key", b"x-api-key: sk-very-secret\r\n"),
         ("api-key", b"api-key: sk-very-secret\r\n"),
+        ("xi-api-key", b"xi-api-key: sk-very-secret\r\n"),
+        ("token", b"authorization: Token sk-very-secret\r\n"),
+        ("plain", b"authorization: sk-very-secret\r\n"),
         ("none", b"authorization: Bearer sk-very-secret\r\n"),
     ],
 )

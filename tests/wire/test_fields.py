@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
-from freehold.wire.fields import FieldsError, TopLevelScanner, join, split
+from freehold.wire.fields import FieldsError, TopLevelScanner, join, raws, split
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -140,3 +141,8 @@ def test_scanned_values_are_given_as_one_object_or_decoded_one_by_one() -> None:
     assert scanner.joined() == b'{"a":{"x": [1, 2]},"b":"t","c":nul,"d":null}'
     assert scanner.decoded() == {"a": {"x": [1, 2]}, "b": "t", "d": None}  # `c` is no JSON
     assert TopLevelScanner(frozenset()).joined() == b"{}"
+
+
+@given(DOCUMENTS)
+def test_members_apart_are_each_what_it_would_be_alone(members: dict[str, Any]) -> None:
+    assert list(raws(members).items()) == [(name, Raw(join(value))) for name, value in members.items()]

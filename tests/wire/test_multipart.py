@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.base.errors import InvalidRequest
-from freehold.wire.multipart import Upload, boundary_of, is_form, read_form
+from freehold.wire.multipart import MAX_TEXT_BYTES, FormScanner, Upload, boundary_of, is_form, read_form
 
 TYPE = b"multipart/form-data; boundary=XX"
 WANTED = frozenset(("model", "stream"))
@@ -91,6 +91,57 @@ def test_a_mutated_form_is_read_or_refused_and_never_anything_else(data: st.Data
         return
     for name, (start, end) in read.spans.items():
         assert body[start:end].decode() == read.texts[name]
+
+
+@given(st.data())
+def test_a_form_reads_the_same_however_its_bytes_are_cut(data: st.DataObject) -> None:
+    body = bytearray(form(FILE, part("model", b"m\r\n-"), part("stream", b""), part("more", b"\r\n--X")))
+    if data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(body) - 1))
+        body[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=12)))
+    scanner = FormScanner(TYPE, WANTED)
+    try:
+        whole = read_form(TYPE, bytes(body), WANTED)
+    except InvalidRequest:
+        with pytest.raises(InvalidRequest):
+            for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
+                scanner.feed(bytes(body[start:end]))
+            scanner.close()
+        return
+    for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
+        scanner.feed(bytes(body[start:end]))
+    scanner.close()
+    assert scanner.form == whole
+
+
+def test_every_single_byte_may_come_alone() -> None:
+    body = form(FILE, part("model", b"m"), part("stream", b"true"))
+    scanner = FormScanner(TYPE, WANTED)
+    for at in range(len(body)):
+        scanner.feed(body[at : at + 1])
+    scanner.close()
+    assert scanner.form == read_form(TYPE, body, WANTED)
+
+
+def test_a_field_is_known_before_the_form_is_whole() -> None:
+    scanner = FormScanner(TYPE, WANTED)
+    scanner.feed(part("model", b"m") + FILE[:-10])
+    assert scanner.form.texts == {"model": "m"}
+
+
+def test_nothing_of_a_file_is_kept() -> None:
+    scanner = FormScanner(TYPE, WANTED)
+    scanner.feed(FILE[:-2])
+    for _ in range(100):
+        scanner.feed(b"\r\n--X" * 1000)
+        assert len(scanner._held) < 10
+
+
+def test_a_field_has_a_bound() -> None:
+    scanner = FormScanner(TYPE, WANTED)
+    with pytest.raises(InvalidRequest, match="model"):
+        scanner.feed(part("model", b"m" * (MAX_TEXT_BYTES + 100))[:-50])
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 20, 50, 90])

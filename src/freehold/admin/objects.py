@@ -8,26 +8,18 @@ from typing import Any, Generic, TypeVar
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from freehold.admin.problems import MEDIA_TYPE, Problem
-from freehold.admin.request import ActorHere, CursorHere, LimitHere, PlaneHere, VersionHere, tag
+from freehold.admin.once import AskedHere, once
+from freehold.admin.request import ActorHere, CursorHere, LimitHere, PlaneHere, VersionHere, needs, tag
 from freehold.control.model import View
 from freehold.control.noun import Noun
 from freehold.control.refusal import Invalid
 
 T = TypeVar("T")
 
-_REFUSALS = {
-    401: "Not signed in",
-    403: "Not allowed",
-    404: "No such object in this workspace",
-    409: "Does not fit what is there",
-    412: "Changed meanwhile",
-    422: "Invalid value",
-}
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": title, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
-    for status, title in _REFUSALS.items()
-}
+_ETAG = {"etag": {"description": "The object's version, for If-Match.", "schema": {"type": "string"}, "example": '"3"'}}
+_LOCATION = {"location": {"description": "Where the object is.", "schema": {"type": "string"}}}
+TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": _ETAG}}
+MADE: dict[int | str, dict[str, Any]] = {201: {"headers": {**_ETAG, **_LOCATION}}}
 
 
 class Page(BaseModel, Generic[T]):
@@ -38,18 +30,21 @@ class Page(BaseModel, Generic[T]):
 def router(noun: Noun[Any], made: type[View] | None = None) -> APIRouter:
     """`made`: what creating one returns, where that is more than its view: a secret that is shown once."""
     name, names, seen = noun.kind.replace("_", " "), noun.plural.replace("_", " "), noun.view
-    out = APIRouter(prefix=f"/{noun.plural}", tags=[names], responses=PROBLEMS)
-    parameters = {"parameters": [_parameter(noun, column) for column in noun.filters]}
+    out = APIRouter(prefix=f"/{noun.plural}", tags=[names])
+    read, write = noun.read_scope(), noun.write_scope()
 
     def listed(request: Request, plane: PlaneHere, actor: ActorHere, limit: LimitHere = 100, cursor: CursorHere = "") -> Any:
         data, after = noun.page(plane, actor, filters_of(noun, request), cursor, limit)
         return {"data": data, "next": after or None}
 
-    def create(response: Response, plane: PlaneHere, actor: ActorHere, given: Any) -> Any:
-        result = noun.create(plane, actor, given)
-        tag(response, result.version)
-        response.headers["location"] = f"/api/v1/{noun.plural}/{result.id}"
-        return result
+    def create(response: Response, plane: PlaneHere, actor: ActorHere, asked: AskedHere, given: Any) -> Any:
+        def make() -> View:
+            result: View = noun.create(plane, actor, given)
+            tag(response, result.version)
+            response.headers["location"] = f"/api/v1/{noun.plural}/{result.id}"
+            return result
+
+        return once(asked, plane, actor, response, 201, make)
 
     def get(response: Response, plane: PlaneHere, actor: ActorHere, id: str) -> Any:
         result = noun.get(plane, actor, id)
@@ -70,11 +65,15 @@ def router(noun: Noun[Any], made: type[View] | None = None) -> APIRouter:
     create.__annotations__["given"] = noun.new
     change.__annotations__["given"] = noun.edit
     page = Page[seen]  # type: ignore[valid-type]
-    add("GET", "", listed, f"List {names}", f"list_{noun.plural}", response_model=page, openapi_extra=parameters)
-    add("POST", "", create, f"Make a {name}", f"create_{noun.kind}", response_model=made or seen, status_code=201)
-    add("GET", "/{id}", get, f"Read a {name}", f"get_{noun.kind}", response_model=seen)
-    add("PATCH", "/{id}", change, f"Change a {name}", f"update_{noun.kind}", response_model=seen)
-    add("DELETE", "/{id}", remove, f"Delete a {name}", f"delete_{noun.kind}", status_code=204)
+    a = "an" if name[0] in "aeiou" else "a"
+    filters = [_parameter(noun, column) for column in noun.filters]
+    add("GET", "", listed, f"List {names}", f"list_{noun.plural}", response_model=page, **needs(read, parameters=filters))
+    more = {"response_model": made or seen, "status_code": 201, "responses": MADE}
+    add("POST", "", create, f"Make {a} {name}", f"create_{noun.kind}", **more, **needs(write))
+    more = {"response_model": seen, "responses": TAGGED}
+    add("GET", "/{id}", get, f"Read {a} {name}", f"get_{noun.kind}", **more, **needs(read))
+    add("PATCH", "/{id}", change, f"Change {a} {name}", f"update_{noun.kind}", **more, **needs(write))
+    add("DELETE", "/{id}", remove, f"Delete {a} {name}", f"delete_{noun.kind}", status_code=204, **needs(write))
     return out
 
 

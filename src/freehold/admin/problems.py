@@ -11,9 +11,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from freehold.control.refusal import Conflict, Forbidden, Invalid, Missing, Refused, SignInNeeded, Stale, TooMany
+from freehold.control.refusal import Conflict, Forbidden, Invalid, Missing, Refused, Reused, SignInNeeded, Stale, TooMany
 from freehold.observe import log
 from freehold.store.address import StoreError
+from freehold.store.sealing import SealError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -24,6 +25,7 @@ _STATUS: dict[type[Refused], tuple[int, str]] = {
     Missing: (404, "Not found"),
     Conflict: (409, "Conflict"),
     Stale: (412, "Changed meanwhile"),
+    Reused: (422, "Idempotency-Key used before"),
     TooMany: (429, "Too many tries"),
 }
 _TITLES = {400: "Bad request", 404: "Not found", 405: "Method not allowed", 413: "Too large", 415: "Unknown media type"}
@@ -50,7 +52,7 @@ def problem(status: int, title: str, detail: str, errors: Sequence[FieldProblem]
         type="about:blank",
         title=title,
         status=status,
-        detail=detail,
+        detail=detail.encode("utf-8", "backslashreplace").decode(),
         field=errors[0].field if errors else None,
         errors=list(errors) or None,
     )
@@ -60,14 +62,24 @@ def problem(status: int, title: str, detail: str, errors: Sequence[FieldProblem]
 def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(StoreError, _store)
+    app.add_exception_handler(SealError, _sealed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
 
 
+def status_of(error: Refused) -> int:
+    return _status(error)[0]
+
+
+def _status(error: Refused) -> tuple[int, str]:
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+
 async def _refused(_: Request, error: Exception) -> JSONResponse:
-    status, title = _STATUS[type(cast(Refused, error))]
-    errors = [FieldProblem(field=error.field, detail=str(error))] if isinstance(error, Invalid) else []
+    status, title = _status(cast(Refused, error))
+    found = [(error.field, str(error)), *error.more] if isinstance(error, Invalid) else []
+    errors = [FieldProblem(field=_ascii(field, 200), detail=_ascii(detail, 500)) for field, detail in found]
     headers = {}
     if isinstance(error, TooMany):
         headers["retry-after"] = str(max(1, round(error.retry_after_s)))
@@ -79,6 +91,12 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 async def _store(_: Request, error: Exception) -> JSONResponse:
     log.event("error", "database_unavailable", problem=str(error))
     return problem(503, "The database is not available", "Try again shortly.", headers={"retry-after": "5"})
+
+
+async def _sealed(_: Request, error: Exception) -> JSONResponse:
+    """Nothing is done without the master key: no secret could be kept, and no act be recorded."""
+    log.event("error", "master_key_unavailable", problem=str(error))
+    return problem(503, "The master key is not available", str(error), headers={"retry-after": "5"})
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
@@ -105,9 +123,14 @@ def _where(location: Sequence[str | int]) -> str:
     out = ""
     for step in location[1:] if location and location[0] in ("body", "query", "path", "header") else location:
         out += f"[{step}]" if isinstance(step, int) else f".{step}" if out else str(step)
-    return out.encode("ascii", "backslashreplace").decode()[:200] or "body"
+    return _ascii(out, 200) or "body"
 
 
 def _plain(error: Any) -> str:
     message = str(error.get("msg", "is not valid")).removeprefix("Value error, ")
-    return message.encode("ascii", "backslashreplace").decode()[:300]
+    return _ascii(message, 300)
+
+
+def _ascii(text: str, limit: int) -> str:
+    """Whatever was sent, lone surrogates too, can be answered."""
+    return text.encode("ascii", "backslashreplace").decode()[:limit]

@@ -15,30 +15,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from freehold.cli.settings import config_file
 from freehold.observe import log
-from freehold.store.address import database
 
 START_AFTER_S = 1.0  # the first answers come first
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 30.0
 STEADY_S = 60.0
-FINISH_S = 6.0
+FINISH_S = 8.0
 
 
-def control_command(data: Path, config: Path | None = None) -> list[str]:
+def control_command(data: Path, config: Path | None = None, admin: socket.socket | None = None) -> list[str]:
     command = [sys.executable, "-m", "freehold", "control", "--data", str(data)]
-    return command if config is None else [*command, "--config", str(config)]
-
-
-def run_control(link: int, data: Path, config: Path | None = None) -> None:
-    """The control plane's process; `link` is a socket that ends when it shall."""
-    # Slow to load, and no worker needs it.
-    from freehold.control.background import run
-
-    starter = socket.socket(fileno=link)
-    threading.Thread(target=end_with, args=(starter,), daemon=True).start()
-    run(data, database(data, os.environ), lambda: config or config_file(None))
+    if config is not None:
+        command += ["--config", str(config)]
+    if admin is not None:
+        command += ["--admin-fd", str(admin.fileno())]
+    return command
 
 
 def end_with(starter: socket.socket) -> None:
@@ -51,10 +43,13 @@ def end_with(starter: socket.socket) -> None:
 
 
 class Companion:
-    """`command` gets --link, a socket whose end tells it to finish: it does not outlive us, however we end."""
+    """`command` gets --link, a socket whose end tells it to finish: it does not outlive us, however we end. It inherits
+    `sockets`, which stay ours: while it is started again, clients wait.
+    """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], sockets: Sequence[socket.socket] = ()) -> None:
         self._command = command
+        self._sockets = sockets
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -94,7 +89,8 @@ class Companion:
         with ours:
             with theirs:
                 command = (*self._command, "--link", str(theirs.fileno()))
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),))
+                fds = (theirs.fileno(), *(s.fileno() for s in self._sockets))
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=fds)
             self._link = ours
             if self._stopping.is_set():  # `stop` may have come too early to see the link
                 _end(ours)

@@ -25,12 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-key_app = typer.Typer(help="Keys that applications call with.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(key_app, name="key")
 spend_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(spend_app, name="spend")
 db_app = typer.Typer(help="The database that holds the record of calls.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db_app, name="db")
+audit_app = typer.Typer(help="The log of administrative acts.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(audit_app, name="audit")
 master_app = typer.Typer(help="The key that protects all stored secrets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(master_app, name="master-key")
 
@@ -80,11 +80,17 @@ def up(
     workers: Annotated[
         int, typer.Option(min=1, max=256, metavar="N", help="Worker processes; at most one a core is of use.")
     ] = 1,
+    admin_host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address of the admin API.")] = "127.0.0.1",
+    admin_port: Annotated[
+        int, typer.Option(min=-1, max=65535, metavar="PORT", help="Port of the admin API; 0 for any free one, -1 for none.")
+    ] = 8081,
+    no_admin: Annotated[bool, typer.Option("--no-admin", help="Serve no admin API.")] = False,
 ) -> None:
-    """Start the gateway and serve until SIGTERM or Ctrl-C."""
+    """Start the gateway and the admin API, and serve until SIGTERM or Ctrl-C."""
     from freehold.cli.up import Start, start
 
-    start(Start(config=config, host=host, port=port, data=data, workers=workers))
+    where = None if no_admin or admin_port < 0 else (admin_host, admin_port)
+    start(Start(config=config, host=host, port=port, data=data, workers=workers, admin=where))
 
 
 @app.command(hidden=True)
@@ -106,11 +112,24 @@ def control(
     link: Annotated[int, typer.Option(help="Socket to whoever started it, inherited.")],
     data: DataFlag = DATA,
     config: ConfigFlag = None,
+    admin_fd: Annotated[int | None, typer.Option(help="Socket that listens for the admin API, inherited.")] = None,
 ) -> None:
     """The control plane's process, which `up` starts."""
-    from freehold.cli.companion import run_control
+    from freehold.cli.control import run
 
-    run_control(link, data, config)
+    run(link, data, config, admin_fd)
+
+
+@app.command(hidden=True)
+def prepare(
+    data: DataFlag = DATA,
+    config: ConfigFlag = None,
+    first_key: Annotated[bool, typer.Option("--first-key", help="Make a key where none can be used.")] = False,
+) -> None:
+    """What `up` asks for at a first start, as JSON."""
+    from freehold.cli.prepare import run
+
+    print(run(data, config, first=first_key))
 
 
 @app.command()
@@ -273,29 +292,6 @@ def version() -> None:
     print(f"freehold {__version__} ({build.description()})")
 
 
-@key_app.command("create")
-def key_create(
-    name: Annotated[str, typer.Option(metavar="NAME", help="What the key is for; unique among keys in use.")],
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="PATTERN", help="A route, provider/model or pattern; repeat for more.")
-    ] = None,
-    data: DataFlag = DATA,
-    json: JsonFlag = False,
-) -> None:
-    """Make a key and show it, this once. A running gateway takes it within a second."""
-    from freehold.cli import key
-
-    print(key.create(data, name, model or ["*"], as_json=json))
-
-
-@key_app.command("list")
-def key_list(data: DataFlag = DATA, json: JsonFlag = False) -> None:
-    """List the keys made by command. Those written in freehold.yaml are not shown: see the file."""
-    from freehold.cli import key
-
-    print(key.listing(data, as_json=json))
-
-
 @db_app.command("upgrade")
 def db_upgrade(data: DataFlag = DATA) -> None:
     """Bring the database's schema up to date; make it where there is none. FREEHOLD_DATABASE_URL says where it is."""
@@ -336,15 +332,68 @@ def master_rewrap(data: DataFlag = DATA) -> None:
     print(masterkey.wrap_anew(data))
 
 
-@key_app.command("disable")
-def key_disable(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id or name.")],
-    data: DataFlag = DATA,
-) -> None:
-    """Switch a key off for good. A running gateway refuses it within a second."""
-    from freehold.cli import key
+WorkspaceFlag = Annotated[
+    str, typer.Option("--workspace", metavar="ID", envvar="FREEHOLD_WORKSPACE", help='Whose log; "" for the installation\'s own.')
+]
+SinceFlag = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="30m, 24h, 7d, or a UTC date or time.")]
 
-    print(key.disable(data, key_id))
+
+class AuditFormat(StrEnum):
+    JSONL = "jsonl"
+    CEF = "cef"
+
+
+@audit_app.command("list")
+def audit_list(
+    data: DataFlag = DATA,
+    workspace: WorkspaceFlag = "default",
+    actor: Annotated[str | None, typer.Option(metavar="TEXT", help="Name or id of whoever did it.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Of the object: key, app, ...")] = None,
+    object_id: Annotated[str | None, typer.Option("--object", metavar="ID", help="Id of the object.")] = None,
+    action: Annotated[str | None, typer.Option(metavar="TEXT", help="create, update, delete, ...")] = None,
+    since: SinceFlag = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="At most so many.")] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """Show what was done, the newest first."""
+    from freehold.cli import audit
+
+    wanted = audit.wanted(actor, kind, object_id, action, since)
+    print(audit.listing(data, workspace, wanted, limit, as_json=json))
+
+
+@audit_app.command("export")
+def audit_export(
+    data: DataFlag = DATA,
+    workspace: WorkspaceFlag = "default",
+    format: Annotated[AuditFormat, typer.Option(metavar="jsonl|cef", help="JSON lines, or Common Event Format.")] = (
+        AuditFormat.JSONL
+    ),
+    since: SinceFlag = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of showing it.")] = None,
+) -> None:
+    """Write the log, the oldest first, for another system to read."""
+    from freehold.cli import audit
+
+    audit.export(data, workspace, audit.wanted(since=since), format.value, output)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    data: DataFlag = DATA,
+    workspace: WorkspaceFlag = "default",
+    anchor: Annotated[
+        str | None, typer.Option(metavar="SEQUENCE:DIGEST", help="Noted earlier: tells if the log's end was cut off.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Look at every record: any that was changed, taken out, moved or slipped in is named, and the exit code is 1."""
+    from freehold.cli import audit
+
+    report, intact = audit.verify(data, workspace, anchor, as_json=json)
+    print(report)
+    if not intact:
+        raise typer.Exit(1)
 
 
 def main() -> NoReturn:
@@ -358,14 +407,13 @@ def main() -> NoReturn:
         from freehold.config.problem import ConfigError
         from freehold.control.refusal import Refused
         from freehold.store.address import StoreError
-        from freehold.store.keys import KeyStoreError
         from freehold.store.sealing import SealError
 
         if isinstance(error, ConfigError):
             fail(error.lines(), 2)
         if isinstance(error, OSError):
             fail([": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None)])
-        if isinstance(error, Failed | KeyStoreError | SealError | StoreError | Refused):
+        if isinstance(error, Failed | SealError | StoreError | Refused):
             fail([str(error)])
         raise
     sys.exit(0)

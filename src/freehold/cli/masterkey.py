@@ -43,4 +43,4 @@ def wrap_anew(data: Path) -> str:
     master = MasterKey.load(os.environ, data, make=False)
     with opened(data) as plane, plane.writing(command("")) as change:
         done = rewrap(change, master)
-    return f"Wrapped anew with master key {master.id.hex()}: {plural(done, 'workspace')}."
+    return f"Wrapped anew with master key {master.id.hex()}: {plural(done, 'key')}."

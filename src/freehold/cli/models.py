@@ -12,7 +12,7 @@ from freehold.cli.settings import config_file, load_effective
 from freehold.cli.table import table
 from freehold.pipeline import cards
 from freehold.pipeline.cards import Card
-from freehold.pipeline.compile import compile_snapshot
+from freehold.pipeline.objects import compile_snapshot
 from freehold.policy import pricebook
 from freehold.policy.pricing import format_usd
 from freehold.policy.quote import Quote
@@ -36,10 +36,10 @@ class Row(Struct):
 
 
 def render(text: str, config: Path | None, *, as_json: bool) -> str:
-    snapshot = compile_snapshot(load_effective(config_file(config)).config, PROVIDERS, [])
+    space = compile_snapshot(load_effective(config_file(config)).config, PROVIDERS).space
     now_s = time.time()
-    routes = [_route(cards.route_card(route, now_s)) for name, route in snapshot.routes.items() if text in name]
-    found = (card for provider in snapshot.providers.values() for card in cards.provider_cards(provider, now_s))
+    routes = [_route(cards.route_card(route, now_s)) for name, route in space.routes.items() if text in name]
+    found = (card for provider in space.providers.values() for card in cards.provider_cards(provider, now_s))
     return _shown(text, routes, [_row(card) for card in found if text in card.id], as_json)
 
 

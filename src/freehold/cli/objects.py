@@ -45,19 +45,19 @@ def noun_app(noun: Noun[Any], help: str) -> typer.Typer:
             while after:
                 more, after = noun.page(plane, actor(workspace), wanted, after, 1000)
                 found += more
-        print(_json([one.model_dump(mode="json") for one in found]) if json else _table(found, names))
+        print(encoded([one.model_dump(mode="json") for one in found]) if json else _table(found, names))
 
     def show(id: str, data: Path, workspace: str, json: bool) -> None:
         with opened(data) as plane:
-            _show(noun.get(plane, actor(workspace), id), json)
+            shown(noun.get(plane, actor(workspace), id), json)
 
     def create(data: Path, workspace: str, json: bool, **fields: Any) -> None:
         with opened(data) as plane:
-            _show(noun.create(plane, actor(workspace), _given(noun.new, fields)), json)
+            shown(noun.create(plane, actor(workspace), _given(noun.new, fields)), json)
 
     def update(id: str, data: Path, workspace: str, json: bool, **fields: Any) -> None:
         with opened(data) as plane:
-            _show(noun.change(plane, actor(workspace), id, _given(noun.edit, fields)), json)
+            shown(noun.change(plane, actor(workspace), id, _given(noun.edit, fields)), json)
 
     def delete(id: str, data: Path, workspace: str) -> None:
         with opened(data) as plane:
@@ -144,8 +144,12 @@ def _given(model: type[BaseModel], fields: Mapping[str, Any]) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
-        raise Failed("; ".join(wrong)) from None
+        raise Failed(wrong(error)) from None
+
+
+def wrong(error: ValidationError) -> str:
+    """Every field that can't be taken, and why."""
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
 
 
 def _parsed(name: str, text: str) -> Any:
@@ -155,10 +159,10 @@ def _parsed(name: str, text: str) -> Any:
         raise Failed(f"{name}: {text[:60]!r} is no JSON") from None
 
 
-def _show(view: BaseModel, as_json: bool) -> None:
+def shown(view: BaseModel, as_json: bool) -> None:
     values = view.model_dump(mode="json")
     if as_json:
-        print(_json(values))
+        print(encoded(values))
         return
     width = max(map(len, values))
     for name, value in values.items():
@@ -189,5 +193,5 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec_json.encode(value).decode()
 
 
-def _json(value: object) -> str:
+def encoded(value: object) -> str:
     return msgspec_json.format(msgspec_json.encode(value), indent=2).decode()

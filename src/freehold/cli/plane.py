@@ -10,6 +10,8 @@ from pathlib import Path
 from freehold.cli.settings import config_file
 from freehold.config.load import load
 from freehold.config.references import Unread
+from freehold.control.follow import write_once
+from freehold.control.keyfile import take_over
 from freehold.control.owned import FileOwned
 from freehold.control.plane import Plane
 from freehold.store.address import database
@@ -27,6 +29,9 @@ def opened(data: Path, config: Path | None = None) -> Iterator[Plane]:
         engine = open_engine(address)
         try:
             prepare(engine, address)
-            yield Plane(engine, address, data, owned)
+            plane = Plane(engine, address, data, owned)
+            take_over(plane)
+            yield plane
+            write_once(data, engine)  # where `freehold up` runs, its control plane has done it by now
         finally:
             engine.dispose()

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from freehold.base import build
 from freehold.cli.companion import Companion, control_command, end_with
+from freehold.cli.prepare import Prepared, prepared, take_back
 from freehold.cli.settings import DEFAULT_FILE, Failed, config_file, load_effective
 from freehold.cli.welcome import Welcome, welcome
 from freehold.config.discover import Effective, effective
@@ -23,12 +24,12 @@ from freehold.config.references import References
 from freehold.config.schema import Config
 from freehold.gateway.worker import WorkerOptions, run_worker
 from freehold.store.address import database
-from freehold.store.keys import create_key, disable_key, list_keys
+from freehold.store.feed import usable_keys
 from freehold.upstream.catalogue import PROVIDERS
 from freehold.upstream.probe import probe_local
 
 BACKLOG = 2048
-FIRST_KEY = "first"
+OLD_KEYS = "keys.json"  # of a time before the database held them
 
 
 class Start(Struct, frozen=True):
@@ -37,6 +38,7 @@ class Start(Struct, frozen=True):
     port: int
     data: Path
     workers: int
+    admin: tuple[str, int] | None = None  # address and port of the admin API
 
 
 def start(options: Start) -> None:
@@ -46,12 +48,13 @@ def start(options: Start) -> None:
     file = config_file(options.config)
     database(options.data, os.environ)  # a URL that can't be read is a mistake to be told now
     config = load(file, os.environ, PROVIDERS)
-    with _listen(options.host, options.port) as listener:
+    with _listen(options.host, options.port) as listener, _admin(options.admin) as admin:
         port = listener.getsockname()[1]
         local = probe_local(PROVIDERS.values(), skip_ports=(port,)) if config.discover else {}
         served = effective(config, os.environ, PROVIDERS, local)
-        with _first_key(config, options.data) as (secret, shown), _companion(options.data, file) as companion:
-            text = welcome(_welcome(options, port, file, served, secret))
+        companion = Companion(control_command(options.data, file, admin), [admin] if admin else [])
+        with _first_key(config, options.data, file) as (first, shown), _stopped_after(companion):
+            text = welcome(_welcome(options, port, admin, file, served, first))
 
             def ready(*_: object) -> None:
                 print(text, flush=True)
@@ -76,12 +79,21 @@ def run_supervised(fd: int, link: int, config: Path | None, data: Path, local: M
 
 
 @contextmanager
-def _companion(data: Path, file: Path | None) -> Iterator[Companion]:
-    companion = Companion(control_command(data, file))
+def _stopped_after(companion: Companion) -> Iterator[None]:
     try:
-        yield companion
+        yield
     finally:
         companion.stop()
+
+
+@contextmanager
+def _admin(where: tuple[str, int] | None) -> Iterator[socket.socket | None]:
+    """Bound now, so that a port in use fails the start: a gateway that nobody can administer is no half of a success."""
+    if where is None:
+        yield None
+        return
+    with _listen(*where, host_flag="--admin-host", port_flag="--admin-port") as listener:
+        yield listener
 
 
 def _serve(options: WorkerOptions) -> None:
@@ -120,13 +132,13 @@ def _worker_command(file: Path | None, data: Path, local: Mapping[str, str]) -> 
     return command
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, host_flag: str = "--host", port_flag: str = "--port") -> socket.socket:
     """A listening socket. Raises Failed naming the address."""
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, UnicodeError):
-        raise Failed(f"{host!r} is no address of this machine; try --host 127.0.0.1") from None
+        raise Failed(f"{host!r} is no address of this machine; try {host_flag} 127.0.0.1") from None
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -135,41 +147,45 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise Failed(f"cannot listen on {where}: {_why(error)}") from None
+        raise Failed(f"cannot listen on {where}: {_why(error, host_flag, port_flag)}") from None
     return listener
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError, host_flag: str, port_flag: str) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return "another program has that port; stop it, or choose another with --port"
+            return f"another program has that port; stop it, or choose another with {port_flag}"
         case errno.EACCES:
-            return "ports below 1024 need privileges; choose another with --port"
+            return f"ports below 1024 need privileges; choose another with {port_flag}"
         case errno.EADDRNOTAVAIL:
-            return "this machine does not have that address; try --host 127.0.0.1"
+            return f"this machine does not have that address; try {host_flag} 127.0.0.1"
     return error.strerror or type(error).__name__
 
 
 @contextmanager
-def _first_key(config: Config, data: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The secret of a first key where there is none at all ("" otherwise), and what to call once it has been shown.
+def _first_key(config: Config, data: Path, file: Path | None) -> Iterator[tuple[Prepared, Callable[[], None]]]:
+    """A first key where there is none at all, and what to call once it has been shown.
 
-    A start that fails before that takes the key back: nobody knows its secret.
+    A start that fails before that takes the key back: nobody knows its secret. A later start asks the database nothing: the
+    file of objects says that there are keys.
     """
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if config.keys or any(not k.disabled for k in list_keys(data)):
-        yield "", lambda: None
+    wanted = not config.keys and not usable_keys(data)
+    if not wanted and not (data / OLD_KEYS).exists():
+        yield Prepared(), lambda: None
         return
-    record, secret = create_key(data, FIRST_KEY)
+    first = prepared(data, file, first=wanted)
     seen = threading.Event()
     try:
-        yield secret, seen.set
+        yield first, seen.set
     finally:
-        if not seen.is_set():
-            disable_key(data, record.id)
+        if first.id and not seen.is_set():
+            take_back(data, first.id)
 
 
-def _welcome(options: Start, port: int, file: Path | None, served: Effective, secret: str) -> Welcome:
+def _welcome(
+    options: Start, port: int, admin: socket.socket | None, file: Path | None, served: Effective, first: Prepared
+) -> Welcome:
     config = served.config
     return Welcome(
         scheme="https" if config.server.tls_cert else "http",
@@ -181,6 +197,8 @@ def _welcome(options: Start, port: int, file: Path | None, served: Effective, se
         providers=served.why,
         routes={name: [f"{t.provider}/{t.model}" for t in route.targets] for name, route in config.routes.items()},
         keys_in_file=len(config.keys),
-        keys_made=sum(not k.disabled for k in list_keys(options.data)),
-        secret=secret,
+        keys_made=usable_keys(options.data) or 0,
+        secret=first.key,
+        problem=first.problem,
+        admin=(options.admin[0], admin.getsockname()[1]) if options.admin and admin else None,
     )

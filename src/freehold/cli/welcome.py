@@ -12,7 +12,10 @@ _ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}
 
 
 class Welcome(Struct, frozen=True, kw_only=True):
-    """`providers`: name -> why it is used. `routes`: name -> its targets. `secret`: the first key's, "" on later starts."""
+    """`providers`: name -> why it is used. `routes`: name -> its targets. `secret`: the first key's, "" on later starts.
+
+    `problem`: why the database can't be used, where it was asked. `admin`: address and port.
+    """
 
     scheme: str
     host: str
@@ -25,22 +28,31 @@ class Welcome(Struct, frozen=True, kw_only=True):
     keys_in_file: int
     keys_made: int
     secret: str
+    problem: str = ""
+    admin: tuple[str, int] | None = None
 
     @property
     def url(self) -> str:
-        host = _ANY.get(self.host) or (f"[{self.host}]" if ":" in self.host else self.host)
-        return f"{self.scheme}://{host}:{self.port}"
+        return url(self.scheme, self.host, self.port)
 
 
 def welcome(w: Welcome) -> str:
     source = f"configuration {w.file}" if w.file else "no configuration file: defaults"
     workers = f", {plural(w.workers, 'worker')}" if w.workers > 1 else ""
-    lines = [f"Freehold {__version__} serves at {w.url}  ({source}; data in {w.data}{workers})", ""]
+    lines = [f"Freehold {__version__} serves at {w.url}  ({source}; data in {w.data}{workers})"]
+    if w.admin is not None:
+        lines.append(f"Admin API at {url(w.scheme, *w.admin)}/api/v1")
+    lines.append("")
     lines += ["Providers", *_columns(w.providers)]
     if w.routes:
         lines += ["Routes", *_columns({name: " then ".join(targets) for name, targets in w.routes.items()})]
     lines += ["Keys", *_keys(w), "", *_try_it(w)]
     return "\n".join(lines)
+
+
+def url(scheme: str, host: str, port: int) -> str:
+    shown = _ANY.get(host) or (f"[{host}]" if ":" in host else host)
+    return f"{scheme}://{shown}:{port}"
 
 
 def _columns(rows: dict[str, str]) -> list[str]:
@@ -51,7 +63,9 @@ def _columns(rows: dict[str, str]) -> list[str]:
 def _keys(w: Welcome) -> list[str]:
     if w.secret:
         return [f"  {w.secret}", "  This first key was made just now and is shown only once: keep it."]
-    made = f"{plural(w.keys_made, 'key')} made by command"
+    if w.problem:
+        return [f"  The database can't be used: {w.problem}.", "  What this machine knew of it last is served, and the file."]
+    made = f"{plural(w.keys_made, 'key')} in the database"
     return [f"  {made}, {w.keys_in_file} in {w.file}" if w.file else f"  {made}", '  One more: "freehold key create --name NAME"']
 
 

@@ -6,6 +6,7 @@ Blocking, for the thread or process that loads a configuration. Messages name th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from freehold.config.vault import Vault
 
+_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}\Z", re.ASCII)
 MAX_BYTES = 64 * 1024
 PREFIXES = ("file:", "vault:")
 
@@ -31,6 +33,12 @@ class SecretError(Exception):
 
 def is_reference(text: str) -> bool:
     return text.startswith(PREFIXES)
+
+
+def variable(text: str) -> str:
+    """NAME for `${NAME}`, "" for what is anything else."""
+    found = _VARIABLE.match(text)
+    return found[1] if found else ""
 
 
 def stamp(path: Path) -> Stamp:

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 
 from freehold.config.address import GAPS, gaps, is_plain, plain
 from freehold.config.problem import Path, nearest, shown
-from freehold.config.schema import Config, CredentialConfig, ProviderConfig, RouteConfig
+from freehold.config.schema import Config, CredentialConfig, PriceConfig, ProviderConfig, RouteConfig
+from freehold.config.signin import broken_sign_in
+from freehold.policy.address import networks
 from freehold.wire.registry import SPOKEN
 
 MIN_KEY_CHARS = 16
 SANDBOX = "sandbox"
 
-_PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _VISIBLE = re.compile(r"[!-~]*\Z")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 # What frames a request is the transport's to say.
@@ -46,7 +48,7 @@ class Row(Protocol):
     @property
     def also(self) -> Mapping[str, object]: ...
     @property
-    def credential(self) -> Literal["", "aws", "google", "azure"]: ...
+    def credential(self) -> Literal["", "aws", "google", "azure", "ibm"]: ...
     @property
     def fill(self) -> Mapping[str, tuple[str, ...]]: ...
     @property
@@ -73,7 +75,15 @@ def broken_rules(config: Config, names: Names, env: Mapping[str, str]) -> Iterat
     for name, route in config.routes.items():
         yield from _route(name, route, names, env)
     yield from _keys(config, names)
+    yield from broken_sign_in(config.sign_in)
+    if config.audit.syslog is not None:
+        yield from _syslog(("audit", "syslog"), config.audit.syslog)
     server = config.server
+    for i, text in enumerate(server.trusted_proxies):
+        try:
+            networks([text])
+        except ValueError:
+            yield ("server", "trusted_proxies", i), f'"{shown(text)}" is no network', "such as 10.0.0.0/8 or 192.168.1.7"
     for field in ("tls_cert", "tls_key"):
         file = getattr(server, field)
         if file is not None:
@@ -85,7 +95,7 @@ def broken_rules(config: Config, names: Names, env: Mapping[str, str]) -> Iterat
 
 def _provider(name: str, provider: ProviderConfig, names: Names, env: Mapping[str, str]) -> Iterator[Found]:
     path: Path = ("providers", name)
-    if not _PROVIDER_NAME.match(name):
+    if not PROVIDER_NAME.match(name):
         hint = "letters, digits, dots, dashes; clients write provider/model"
         yield path, f'"{shown(name)}" cannot be a provider\'s name', hint
     if provider.base_url is not None:
@@ -111,8 +121,22 @@ def _provider(name: str, provider: ProviderConfig, names: Names, env: Mapping[st
         yield from _header((*path, "headers", header), header, value)
     if provider.ca_file is not None:
         yield from _file((*path, "ca_file"), provider.ca_file)
+    if provider.price is not None:
+        yield from _price((*path, "price"), provider.price)
     if names.catalogue is not None:
         yield from _against_catalogue(path, provider, names.catalogue, env)
+
+
+def _price(path: Path, price: PriceConfig) -> Iterator[Found]:
+    if all(getattr(price, field) is None for field in price.__struct_fields__):
+        yield path, "the price names nothing that is paid for", "such as input and output, in US dollars per million tokens"
+    elif (price.input is None) != (price.output is None):
+        missing = "output" if price.output is None else "input"
+        yield (
+            (*path, missing),
+            f'the field "{missing}" is missing',
+            "input and output go together; write 0 for what costs nothing",
+        )
 
 
 def _against_catalogue(path: Path, provider: ProviderConfig, catalogue: Catalogue, env: Mapping[str, str]) -> Iterator[Found]:
@@ -163,6 +187,8 @@ def _route(name: str, route: RouteConfig, names: Names, env: Mapping[str, str]) 
                 "the model's name holds a line break or another character that can't be seen",
                 "write it in one line",
             )
+        if target.price is not None:
+            yield from _price((*where, "price"), target.price)
         yield from _target_provider((*where, "provider"), target.provider, names, env)
 
 
@@ -233,6 +259,7 @@ _OF_TYPE = {
     "aws": ("access_key_id", "secret_access_key", "session_token", "profile", "role_arn", "web_identity_token_file"),
     "google": ("file",),
     "azure": ("tenant_id", "client_id", "client_secret", "scope"),
+    "ibm": ("api_key",),
 }
 
 
@@ -331,6 +358,18 @@ def _header(path: Path, name: str, value: str) -> Iterator[Found]:
         yield path, f"{name.lower()} is set by the gateway itself", "remove it"
     elif value != value.strip() or not all(" " <= c <= "~" or c == "\t" for c in value):
         yield path, "the value holds a line break, outer spaces or a letter outside ASCII", "visible ASCII and inner spaces only"
+
+
+def _syslog(path: Path, url: str) -> Iterator[Found]:
+    try:
+        parts = urlsplit(url)
+        right = (
+            parts.scheme in ("udp", "tcp") and parts.hostname and parts.port and not (parts.path or parts.query or parts.username)
+        )
+    except ValueError:
+        right = False
+    if not right:
+        yield path, "not the address of a syslog server", "for example udp://192.0.2.7:514 or tcp://logs.example.com:601"
 
 
 def _file(path: Path, file: str) -> Iterator[Found]:

@@ -10,6 +10,7 @@ Zone = Literal["internal", "external"]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Days = Annotated[int, Meta(ge=1, le=100_000)]
 Usd = Annotated[float, Meta(ge=0)]
+Role = Literal["owner", "admin", "member", "viewer", "auditor"]
 Secret = Annotated[str, Meta(extra={"secret": True})]  # may be a reference (references.py)
 
 _SECRETS = frozenset({"api_key", "key", "headers", "query", "secret_access_key", "session_token", "client_secret"})
@@ -32,18 +33,30 @@ class TimeoutsConfig(Strict):
 
 
 class PriceConfig(Strict):
-    """US dollars per million tokens. Replaces the price table for one target."""
+    """US dollars: per million tokens, but for the fields that begin with `per_`. Replaces the price table for one target.
 
-    input: Usd  # prompt tokens
-    output: Usd  # generated tokens
+    What has no price here is not billed, and a call without any that fits has no cost in the record. Give at least one.
+    """
+
+    input: Usd | None = None  # prompt tokens
+    output: Usd | None = None  # generated tokens
     cache_read: Usd | None = None  # prompt tokens read from the provider's cache; unset: as `input`
     cache_write: Usd | None = None  # prompt tokens written to it; unset: as `input`
+    audio_input: Usd | None = None  # prompt tokens that are sound; unset: as `input`
+    audio_output: Usd | None = None  # generated tokens that are sound; unset: as `output`
+    image_input: Usd | None = None  # prompt tokens that are pictures; unset: as `input`
+    image_output: Usd | None = None  # generated tokens that are pictures; unset: as `output`
+    per_minute: Usd | None = None  # minutes of audio, where the provider tells its seconds
+    per_million_characters: Usd | None = None  # characters to be spoken
+    per_image: Usd | None = None  # pictures made, whatever their size
+    per_thousand_searches: Usd | None = None  # search units of a rerank
+    per_thousand_requests: Usd | None = None  # calls, on top of all else
 
 
 class CredentialConfig(Strict):
     """A cloud's own credential, in place of `api_key`. What is not written here is looked for where the cloud's tools look."""
 
-    type: Literal["aws", "google", "azure"]  # whose; each of the other fields belongs to one type
+    type: Literal["aws", "google", "azure", "ibm"]  # whose; each of the other fields belongs to one type
     access_key_id: str | None = None  # aws: a fixed key, with `secret_access_key`
     secret_access_key: Secret | None = None  # aws: give it by a variable or a reference
     session_token: Secret | None = None  # aws: where the fixed key is a temporary one
@@ -54,6 +67,7 @@ class CredentialConfig(Strict):
     tenant_id: str | None = None  # azure: unset: AZURE_TENANT_ID
     client_id: str | None = None  # azure: an application, or a user-assigned managed identity; unset: AZURE_CLIENT_ID
     client_secret: Secret | None = None  # azure: the application's secret; unset: AZURE_CLIENT_SECRET
+    api_key: Secret | None = None  # ibm: exchanged for tokens; unset: WATSONX_APIKEY, WATSONX_API_KEY or IBM_CLOUD_API_KEY
     scope: str | None = None  # azure: what the token is for; unset: Azure's AI services
 
 
@@ -109,16 +123,71 @@ class SecretsConfig(Strict):
     refresh: Annotated[float, Meta(ge=1, le=86_400)] = 300.0  # seconds after which secrets from Vault are read again
 
 
+class AdminConfig(Strict):
+    """What administrators of workspaces may do."""
+
+    private_networks: bool = False  # providers at addresses of this machine and its networks; else the public internet only
+
+
+class RoleConfig(Strict):
+    """A role in a workspace."""
+
+    role: Role  # what the group's people may do there
+    workspace: str = "default"  # the workspace's id
+
+
+class OidcConfig(Strict):
+    """An identity provider that people sign in with (OpenID Connect)."""
+
+    name: str  # shown to people, and part of the redirect URI
+    issuer: str  # as the provider writes it in its tokens
+    client_id: str  # as the provider knows this Freehold
+    client_secret: str | None = None  # a variable, file:/run/secrets/x or vault:path#field; unset: a public client
+    scopes: list[str] = field(default_factory=lambda: ["openid", "email", "profile"])  # what is asked for
+    groups_claim: str = "groups"  # the claim with the names or ids of a person's groups
+    roles: dict[str, Role | RoleConfig] = field(default_factory=dict)  # by group; at each sign-in the person's role follows it
+    allow_sign_up: bool = False  # people whom Freehold does not know yet may come in, with the role that they get here
+    default_role: Role | None = None  # in workspace "default", for people none of whose groups has a role; unset: they stay out
+    domains: list[str] = field(default_factory=list)  # of the mail addresses that it may vouch for; none: all
+    trust_email: bool = False  # its addresses count as verified where it says nothing of that
+    logout: bool = False  # signing out of Freehold leads to signing out there
+
+
+class ScimConfig(Strict):
+    """What provisioning (SCIM) may give. A token is of one workspace, and only roles there count."""
+
+    roles: dict[str, Role | RoleConfig] = field(default_factory=dict)  # by the group's name there
+    default_role: Role = "member"  # of people none of whose groups has a role
+
+
+class SignInConfig(Strict):
+    """How administrators come in. Times in seconds."""
+
+    url: str | None = None  # where browsers find the admin API, such as https://freehold.example.com; unset: as they ask for it
+    idle_timeout: Seconds = 7200.0  # a session that is not used for so long ends
+    session_lifetime: Annotated[float, Meta(gt=0, le=31_536_000)] = 86_400.0  # at most, whatever it is used for
+    oidc: list[OidcConfig] = field(default_factory=list)  # identity providers
+    scim: ScimConfig = field(default_factory=ScimConfig)  # provisioning
+
+
+class AuditConfig(Strict):
+    """Where the audit log goes beside the database."""
+
+    syslog: str | None = None  # udp://HOST:PORT or tcp://HOST:PORT of a syslog server (RFC 5424)
+
+
 class ServerConfig(Strict):
     """How clients are served. Times in seconds. Changes count from the next start."""
 
     max_body_mib: Annotated[float, Meta(gt=0, le=1024)] = 32  # largest request body, in MiB
+    max_upload_mib: Annotated[float, Meta(gt=0, le=1_048_576)] = 512  # largest file or form that is passed on as it comes, in MiB
     max_connections: Annotated[int, Meta(ge=1)] = 10_000  # client connections of one worker; more are answered 503
     header_timeout: Seconds = 10.0  # for a request's head to arrive
     body_timeout: Seconds = 60.0  # between two pieces of a request body; for all of it up to 64 KB
     idle_timeout: Seconds = 75.0  # a kept-alive connection without a request
     send_timeout: Seconds = 300.0  # a client that takes no byte of its reply
     drain_timeout: Seconds = 30.0  # for calls under way when the gateway is told to stop
+    trusted_proxies: list[str] = field(default_factory=list)  # networks whose X-Forwarded-For is believed, such as 10.0.0.0/8
     tls_cert: str | None = None  # PEM file with the certificate chain; with `tls_key`, serves https
     tls_key: str | None = None  # PEM file with its private key
 
@@ -138,5 +207,8 @@ class Config(Strict):
     routes: dict[str, RouteConfig] = field(default_factory=dict)  # by the model name that clients ask for
     keys: list[KeyConfig] = field(default_factory=list)  # beside those made by `freehold key create`
     server: ServerConfig = field(default_factory=ServerConfig)  # how clients are served
+    admin: AdminConfig = field(default_factory=AdminConfig)  # the admin API
+    sign_in: SignInConfig = field(default_factory=SignInConfig)  # how administrators come in
+    audit: AuditConfig = field(default_factory=AuditConfig)  # the record of administrative acts
     retention: RetentionConfig = field(default_factory=RetentionConfig)  # how long the record of calls is kept
     secrets: SecretsConfig = field(default_factory=SecretsConfig)  # those that are kept elsewhere

@@ -47,7 +47,7 @@ class Shape:
             case kinds.UnionType():
                 if node.value is None:
                     return None
-                return self.value(node, next(t for t in kind.types if not isinstance(t, kinds.NoneType)), path)
+                return self.value(node, _chosen(kind, node), path)
         secret = isinstance(kind, kinds.Metadata)  # the only use that schema.py has for it
         if isinstance(kind, kinds.Metadata):
             kind = kind.type
@@ -245,3 +245,10 @@ def _example(kind: kinds.Type) -> str:
         case kinds.DictType() | kinds.StructType():
             return "{...}"
     return "..."
+
+
+def _chosen(kind: kinds.UnionType, node: Node) -> kinds.Type:
+    """Beside None a union has one type, or one that is written as a mapping and one that is not."""
+    types = [one for one in kind.types if not isinstance(one, kinds.NoneType)]
+    is_mapping = isinstance(node.value, dict)
+    return next((one for one in types if isinstance(one, kinds.StructType) == is_mapping), types[0])

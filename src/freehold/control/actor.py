@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import getpass
-from typing import Literal
+from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from freehold.control.refusal import Forbidden
 from freehold.control.rights import ROLES, allows, roles_with
@@ -23,6 +23,10 @@ class Actor(Struct, frozen=True, kw_only=True):
     user_id: str = ""
     address: str = ""
     operator: bool = False
+
+    def but(self, **changed: Any) -> Actor:
+        """The same with other fields, such as the workspace in which an act is to be recorded."""
+        return structs.replace(self, **changed)
 
     def may(self, scope: str) -> bool:
         return allows(self.scopes, scope)

@@ -1,5 +1,5 @@
-"""The jobs of the control plane, in a process of their own: keep the database's schema, ship the spool into it, and remove what
-is older than the record is kept.
+"""The jobs of the control plane: keep the database's schema, ship the spool into it, and remove what is older than the record is
+kept.
 
 Nothing here is urgent: workers serve without it, and it gives way to them. Whatever fails is tried again.
 """
@@ -7,7 +7,6 @@ Nothing here is urgent: workers serve without it, and it gives way to them. What
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -25,20 +24,10 @@ from freehold.store.ship import ship
 
 EVERY_S = 2.0
 MAX_DELAY_S = 30.0
-NICENESS = 10
 TRIM_EVERY_S = 600.0
 TRIM_FOR_S = 1.0
 
 FindConfig = Callable[[], Path | None]
-
-
-def run(data: Path, address: Address, find_config: FindConfig = lambda: None) -> None:
-    """Until SIGTERM, and then once more: what the workers wrote last."""
-    os.nice(NICENESS)
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the workers still have calls to finish
-    Jobs(data, address, find_config).run(stopping)
 
 
 class Jobs:
@@ -56,6 +45,7 @@ class Jobs:
         self._delay_s = EVERY_S
 
     def run(self, stopping: threading.Event) -> None:
+        """In a thread of its own until `stopping`, and then once more: what the workers wrote last."""
         self._stopping = stopping
         while not stopping.is_set():
             self.once()

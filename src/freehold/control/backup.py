@@ -19,8 +19,9 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine, MetaData
 
 from freehold import __version__
+from freehold.control import keyfile
 from freehold.control.archive import ArchiveWriter, Head, Piece, Rows, Tail
-from freehold.store import keys, masterkey, rows
+from freehold.store import masterkey, rows
 from freehold.store.address import Address, StoreError
 from freehold.store.container import Lock, Writer
 from freehold.store.engine import explained, open_engine, reading
@@ -52,7 +53,7 @@ def backup(target: Path, data: Path, address: Address, lock: Lock, *, with_maste
                 archive = ArchiveWriter(Writer(file, lock))
                 segments = [stack.enter_context(opened(path)) for path in segment_paths(data)]
                 _database(archive, engine, now, tables)
-                for path in (keys.path(data), *([masterkey.path(data)] if with_master_key else ())):
+                for path in (keyfile.path(data), *([masterkey.path(data)] if with_master_key else ())):
                     _file(archive, path)
                 for segment in segments:
                     if segment is not None:

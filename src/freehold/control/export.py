@@ -97,9 +97,9 @@ def _parquet(columns: Sequence[Column], batches: Rows, out: BinaryIO) -> int:
     count = 0
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         for rows in batches:
-            arrays = [
-                pyarrow.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
-            ] or [pyarrow.array([], field.type) for field in schema]
+            if not rows:
+                continue
+            arrays = [pyarrow.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)]
             writer.write_batch(pyarrow.record_batch(arrays, schema=schema))
             count += len(rows)
     return count

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from freehold.base.secret import key_digest
 from freehold.control.actor import Actor
-from freehold.control.model import EditObject, Id, Model, NewObject, Time, View, unix_ms
+from freehold.control.model import Count, EditObject, Id, Model, NewObject, Time, View, unix_ms
 from freehold.control.noun import Noun, Row
 from freehold.control.plane import Change, Plane
 from freehold.control.refusal import Conflict, Invalid
@@ -59,11 +59,11 @@ _DISABLED = Field(description="It is refused while it is.")
 class Limit(Model):
     """So many requests, tokens or calls at the same time."""
 
-    requests: int | None = Field(default=None, ge=0)
-    tokens: int | None = Field(default=None, ge=0, description="In and out.")
-    input_tokens: int | None = Field(default=None, ge=0)
-    output_tokens: int | None = Field(default=None, ge=0)
-    parallel: int | None = Field(default=None, ge=0, description="Calls under way; takes no `per`.")
+    requests: Count | None = None
+    tokens: Count | None = Field(default=None, description="In and out.")
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    parallel: Count | None = Field(default=None, description="Calls under way; takes no `per`.")
     per: Literal["second", "minute", "hour", "day", "week", "month"] | None = None
 
 

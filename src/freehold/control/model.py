@@ -33,7 +33,42 @@ Metadata = Annotated[
     dict[_MetadataName, Text],
     Field(max_length=32, description="Your own notes on it, never read by Freehold.", examples=[{"cost-centre": "4711"}]),
 ]
-Time = AwareDatetime
+
+
+def _in_range(time: datetime) -> datetime:
+    try:
+        return max(time.astimezone(UTC), _EARLIEST)
+    except OverflowError:
+        raise ValueError("a time after the year 9999") from None
+
+
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # all before that is as much in the past, and 1970 is the database's "never"
+Time = Annotated[AwareDatetime, AfterValidator(_in_range), Field(examples=["2030-01-31T12:00:00Z"])]
+Count = Annotated[int, Field(ge=0, le=10**15)]  # what every database and client can hold
+
+
+def _bounded(value: dict[str, Any]) -> dict[str, Any]:
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    seen = 0
+    while waiting:
+        one, depth = waiting.pop()
+        seen += 1
+        if depth > _MAX_DEPTH or seen > _MAX_VALUES:
+            raise ValueError("nested too deep" if depth > _MAX_DEPTH else f"more than {_MAX_VALUES} values")
+        if isinstance(one, dict):
+            waiting += ((part, depth + 1) for pair in one.items() for part in pair)
+        elif isinstance(one, list):
+            waiting += ((part, depth + 1) for part in one)
+        elif isinstance(one, str) and not one.isprintable():
+            raise ValueError("only visible characters, on one line")
+        elif isinstance(one, int | float) and not abs(one) <= 1e15:
+            raise ValueError("a number that is out of range")
+    return value
+
+
+_MAX_DEPTH = 12
+_MAX_VALUES = 20_000
+Document = Annotated[dict[str, Any], AfterValidator(_bounded)]  # JSON with bounds, for what a noun checks by rules of its own
 
 
 class Model(BaseModel):

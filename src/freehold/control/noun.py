@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
 
 from freehold.base.ids import new_id
 from freehold.control.actor import Actor
@@ -38,6 +38,7 @@ class Noun(Generic[V]):
     followed: ClassVar[bool] = False  # gateways must know of changes
     filters: ClassVar[Sequence[str]] = ("name",)  # columns that a list may be narrowed by
     may_own: ClassVar[bool] = False  # there is a scope KIND:own
+    reads: ClassVar[str] = ""  # the scope for seeing them; "": KIND:read
 
     # --- for subclasses ---
 
@@ -55,6 +56,10 @@ class Noun(Generic[V]):
     def removed(self, change: Change, before: Row) -> None:
         """What else goes with it. Raises Conflict if others need it."""
 
+    def visible(self, actor: Actor) -> Sequence[ColumnElement[bool]]:
+        """What narrows the rows that this actor may see, beside the workspace."""
+        return ()
+
     def owns(self, change: Change, row: Row) -> bool:
         """Whether the object is the actor's own, where `may_own`."""
         return False
@@ -62,7 +67,7 @@ class Noun(Generic[V]):
     # --- for everybody ---
 
     def create(self, plane: Plane, actor: Actor, given: Model) -> V:
-        with plane.changing(actor, self._scope()) as change:
+        with plane.changing(actor, self.write_scope()) as change:
             return self.insert(change, given.model_dump())
 
     def insert(self, change: Change, values: dict[str, Any]) -> V:
@@ -79,11 +84,11 @@ class Noun(Generic[V]):
 
     def get(self, plane: Plane, actor: Actor, wanted: str) -> V:
         """Raises Missing, also for an id of another workspace."""
-        with plane.reading(actor, f"{self.kind}:read") as connection:
+        with plane.reading(actor, self.read_scope()) as connection:
             for row in self.from_file(plane, actor.workspace):
                 if row.id == wanted:
                     return row
-            return self.shown(connection, [self.row(connection, actor.workspace, wanted)])[0]
+            return self.shown(connection, [self.row(connection, actor.workspace, wanted, self.visible(actor))])[0]
 
     def page(
         self, plane: Plane, actor: Actor, filters: Mapping[str, Any], after: str = "", limit: int = 100
@@ -93,11 +98,16 @@ class Noun(Generic[V]):
         Those that the file owns stand before all others, on the first page.
         """
         table = self.table
-        with plane.reading(actor, f"{self.kind}:read") as connection:
-            query = select(table).where(table.c.workspace == actor.workspace).order_by(table.c.id.desc()).limit(limit + 1)
+        with plane.reading(actor, self.read_scope()) as connection:
+            query = (
+                select(table)
+                .where(table.c.workspace == actor.workspace, *self.visible(actor))
+                .order_by(table.c.id.desc())
+                .limit(limit + 1)
+            )
             for name, value in filters.items():
                 query = query.where(table.c[name] == value)
-            if after:
+            if after and after.isprintable():
                 query = query.where(table.c.id < after)
             rows = [dict(row) for row in connection.execute(query).mappings()]
             found = self.shown(connection, rows[:limit])
@@ -108,7 +118,7 @@ class Noun(Generic[V]):
 
     def change(self, plane: Plane, actor: Actor, wanted: str, given: Model, version: int | None = None) -> V:
         """Only the fields that `given` sets. With a `version`: only if that is still its own. Raises Missing, Stale, Conflict."""
-        with plane.changing(actor, self._scope()) as change:
+        with plane.changing(actor, self.write_scope()) as change:
             return self.update(change, wanted, given.model_dump(exclude_unset=True), version)
 
     def update(self, change: Change, wanted: str, values: dict[str, Any], version: int | None = None) -> V:
@@ -128,7 +138,7 @@ class Noun(Generic[V]):
         return self._written(change, action, before["id"], before)
 
     def remove(self, plane: Plane, actor: Actor, wanted: str, version: int | None = None) -> None:
-        with plane.changing(actor, self._scope()) as change:
+        with plane.changing(actor, self.write_scope()) as change:
             before = self._to_change(change, wanted, version)
             self.removed(change, before)
             table = self.table
@@ -137,10 +147,12 @@ class Noun(Generic[V]):
             if self.followed:
                 change.tell(self.kind, before["id"])
 
-    def row(self, connection: Connection, workspace: str, wanted: str) -> Row:
+    def row(self, connection: Connection, workspace: str, wanted: str, where: Sequence[ColumnElement[bool]] = ()) -> Row:
         """By id, within a workspace. Raises Missing."""
+        if not wanted.isprintable():  # some databases can't even be asked for it
+            raise Missing(self.kind, wanted)
         table = self.table
-        query = select(table).where(table.c.workspace == workspace, table.c.id == wanted)
+        query = select(table).where(table.c.workspace == workspace, table.c.id == wanted, *where)
         row = connection.execute(query).mappings().first()
         if row is None:
             raise Missing(self.kind, wanted)
@@ -152,14 +164,17 @@ class Noun(Generic[V]):
         empty = {"workspace": workspace, "source": SOURCE, "metadata": {}, "created_ms": 0, "updated_ms": 0, "version": 0}
         return [self.view.model_validate({**empty, "id": file_id(row["name"]), **row}) for row in plane.owned.rows(self.plural)]
 
-    # --- inside ---
+    def read_scope(self) -> str:
+        return self.reads or f"{self.kind}:read"
 
-    def _scope(self) -> str:
+    def write_scope(self) -> str:
         return f"{self.kind}:own" if self.may_own else f"{self.kind}:write"
 
+    # --- inside ---
+
     def _to_change(self, change: Change, wanted: str, version: int | None) -> Row:
-        if wanted.startswith(file_id("")):
-            raise Conflict(f"This {self.kind} is written in freehold.yaml, which owns it: change it there.")
+        if change.workspace == WORKSPACE and any(file_id(o["name"]) == wanted for o in change.plane.owned.rows(self.plural)):
+            raise Conflict(f"This {self.kind} is written in {change.plane.owned.name}, which owns it: change it there.")
         row = self.row(change.connection, change.workspace, wanted)
         self._must_own(change, row)
         if version is not None and version != row["version"]:
@@ -176,7 +191,7 @@ class Noun(Generic[V]):
     def _not_in_file(self, change: Change, row: Row) -> None:
         name = row.get("name")
         if change.workspace == WORKSPACE and any(o["name"] == name for o in change.plane.owned.rows(self.plural)):
-            raise Conflict(f"A {self.kind} named {name!r} is written in freehold.yaml; choose another name.")
+            raise Conflict(f"A {self.kind} named {name!r} is written in {change.plane.owned.name}; choose another name.")
 
     def _written(self, change: Change, action: str, object_id: str, before: Row | None) -> V:
         after = self.row(change.connection, change.workspace, object_id)

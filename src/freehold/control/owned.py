@@ -30,6 +30,14 @@ class FileOwned:
         self._seen: tuple[int, int, int] | None = None
         self._config = Config()
 
+    @property
+    def name(self) -> str:
+        return "freehold.yaml" if self._file is None else str(self._file)
+
+    @staticmethod
+    def is_of(workspace: str) -> bool:
+        return workspace == WORKSPACE
+
     def config(self) -> Config:
         if self._file is None:
             return self._config

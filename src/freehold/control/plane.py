@@ -10,13 +10,15 @@ All or nothing: no change without its audit record, no audit record of what did 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from freehold.control import audit
@@ -24,11 +26,11 @@ from freehold.control.actor import Actor
 from freehold.control.owned import FileOwned
 from freehold.control.refusal import Conflict, Missing
 from freehold.store.address import Address
+from freehold.store.changes import CHANNEL
 from freehold.store.engine import explained, is_postgresql, reading, writing
 from freehold.store.schema import workspaces
+from freehold.store.sealing import MasterKey, SealError, WorkspaceKey
 from freehold.store.tenants import changes
-
-CHANNEL = "freehold_changes"  # PostgreSQL's NOTIFY: a revision was committed
 
 
 class Change:
@@ -51,7 +53,25 @@ class Change:
         after: Mapping[str, Any] | None = None,
     ) -> None:
         """Put it into the audit log. `before` and `after` are what an administrator may see: no secrets, no digests."""
-        audit.append(self.connection, self.actor, self.now_ms, audit.Act(action, kind, object_id, name, before, after))
+        act = audit.Act(action, kind, object_id, name, before, after)
+        audit.append(self.connection, self.plane.master(), self.actor, self.now_ms, act)
+
+    def data_key(self) -> WorkspaceKey:
+        """What seals the workspace's secrets, made at the first need. Raises SealError.
+
+        An act of the installation (workspace "") has one derived from the master key: good for what need not outlive that.
+        """
+        if not self.workspace:
+            return WorkspaceKey(self.plane.master().derive("installation", b""), "")
+        mine = workspaces.c.id == self.workspace
+        wrapped = self.connection.scalar(select(workspaces.c.data_key).where(mine))
+        if wrapped is None:
+            wrapped = self.plane.master().new_workspace_key(self.workspace)
+            self.connection.execute(update(workspaces).where(mine).values(data_key=wrapped))
+        try:
+            return self.plane.master().unwrap(wrapped, self.workspace)
+        except SealError:
+            return self.plane.master(again=True).unwrap(wrapped, self.workspace)  # it was rotated meanwhile
 
     def tell(self, kind: str, object_id: str) -> None:
         """Gateways read this object again, within a second."""
@@ -62,6 +82,9 @@ class Change:
             self.connection.exec_driver_sql(f"NOTIFY {CHANNEL}")  # sent with the commit
 
 
+_joined: ContextVar[Change | None] = ContextVar("joined", default=None)
+
+
 class Plane:
     """The database, and beside it what the configuration file owns. `data`: the data directory."""
 
@@ -70,6 +93,13 @@ class Plane:
         self.address = address
         self.data = data
         self.owned = owned
+        self._master: MasterKey | None = None
+
+    def master(self, *, again: bool = False) -> MasterKey:
+        """Read at the first need, and `again` if it may have been rotated. Raises SealError."""
+        if self._master is None or again:
+            self._master = MasterKey.load(os.environ, self.data)
+        return self._master
 
     @contextmanager
     def changing(self, actor: Actor, scope: str) -> Iterator[Change]:
@@ -83,6 +113,10 @@ class Plane:
     @contextmanager
     def writing(self, actor: Actor) -> Iterator[Change]:
         """Without a look at rights: for acts of the installation, and for signing in. One at a time: revisions have no gaps."""
+        outer = _joined.get()
+        if outer is not None and outer.plane is self:
+            yield Change(outer.connection, actor, self)
+            return
         try:
             with explained(self.address), writing(self.engine, "objects") as connection:
                 yield Change(connection, actor, self)
@@ -90,6 +124,15 @@ class Plane:
             if isinstance(error.__cause__, IntegrityError):
                 raise Conflict("It does not fit what is there: something of that name exists, or others refer to it.") from None
             raise
+
+    @contextmanager
+    def joined(self, change: Change) -> Iterator[None]:
+        """What is changed within, in this thread, is part of the transaction of `change`: all of it happens, or nothing."""
+        token = _joined.set(change)
+        try:
+            yield
+        finally:
+            _joined.reset(token)
 
     @contextmanager
     def reading(self, actor: Actor, scope: str) -> Iterator[Connection]:

@@ -7,10 +7,13 @@ Refused
 ├── Missing        there is no such object in this workspace
 ├── Conflict       it does not fit what is there: a name in use, an object that others need, one that the file owns
 ├── Stale          somebody else changed the object meanwhile
+├── Reused         an Idempotency-Key that another request came with
 └── TooMany        tried too often; wait for `retry_after_s`
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class Refused(Exception):
@@ -18,9 +21,12 @@ class Refused(Exception):
 
 
 class Invalid(Refused):
-    def __init__(self, field: str, message: str) -> None:
+    """`more`: other fields that are wrong too, each with its message."""
+
+    def __init__(self, field: str, message: str, more: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
         self.field = field  # as the caller wrote it: models[2], config.targets[0].provider
+        self.more = tuple(more)
 
 
 class SignInNeeded(Refused):
@@ -41,6 +47,10 @@ class Conflict(Refused):
 
 
 class Stale(Refused):
+    pass
+
+
+class Reused(Refused):
     pass
 
 

@@ -17,18 +17,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 from msgspec import Struct
-from sqlalchemy import Connection, MetaData, delete
+from sqlalchemy import Connection, MetaData, delete, select
 
-from freehold.control import audit
+from freehold.control import audit, keyfile
 from freehold.control.actor import Actor
 from freehold.control.archive import FORMAT, Head, Message, Piece, Rows, Tail, messages
 from freehold.control.backup import columns_of, sync
-from freehold.store import keys, masterkey, rows
+from freehold.store import feed, masterkey, rows
 from freehold.store.address import Address, StoreError
 from freehold.store.columns import metadata
 from freehold.store.container import ContainerError, Lock, Reader
 from freehold.store.engine import explained, open_engine, writing
 from freehold.store.migrate import VERSION_TABLE, require_known, revision_within, tables_at, upgrade_within
+from freehold.store.schema import workspaces
+from freehold.store.sealing import MasterKey
 from freehold.store.segment import segment_paths
 
 
@@ -84,10 +86,12 @@ def restore(
                     _fill(connection, tables, found, messages(Reader(file, lock)), staged)
                     upgrade_within(connection)
                     if actor is not None:
-                        _record(connection, actor, found)
+                        _record(connection, actor, found, _master(connection, staged, data))
             finally:
                 engine.dispose()
         _place(staged, data)
+        # Of the database as it was before: no gateway shall start from it.
+        feed.path(data).unlink(missing_ok=True)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return found
@@ -97,7 +101,7 @@ def _files_may_come(data: Path, tail: Tail, force: bool) -> None:
     master = masterkey.path(data)
     if master.name in tail.files and master.exists():
         raise StoreError(f"the backup holds a master key and {master} exists; move that away if the backup's is the right one")
-    there = [str(path) for path in (keys.path(data), *segment_paths(data)) if path.exists()]
+    there = [str(path) for path in (keyfile.path(data), *segment_paths(data)) if path.exists()]
     if there and not force:
         raise StoreError(f"{there[0]} exists; restore into an empty data directory, or replace what is there with --force")
 
@@ -136,9 +140,16 @@ def _fill(connection: Connection, tables: MetaData, found: Found, stream: Iterat
             raise ContainerError(f"of table {name} {there:,} rows arrived, not {counted.size:,}; nothing was changed")
 
 
-def _record(connection: Connection, actor: Actor, found: Found) -> None:
+def _master(connection: Connection, staged: Path, data: Path) -> MasterKey:
+    """What will be in use. Raises SealError where there is none and something was sealed with it."""
+    used = connection.scalar(select(workspaces.c.id).where(workspaces.c.data_key.is_not(None)).limit(1)) is not None
+    come = masterkey.path(staged).exists()
+    return MasterKey.load(os.environ, staged if come else data, make=not come and not used)
+
+
+def _record(connection: Connection, actor: Actor, found: Found, master: MasterKey) -> None:
     made = {"made_ms": found.head.made_ms, "schema": found.head.revision, "kind": found.head.kind}
-    audit.append(connection, actor, time.time_ns() // 1_000_000, audit.Act("restore", "backup", "", "", None, made))
+    audit.append(connection, master, actor, time.time_ns() // 1_000_000, audit.Act("restore", "backup", "", "", None, made))
 
 
 class _Batches:
@@ -160,7 +171,7 @@ class _Batches:
 def _safe(piece: Piece) -> None:
     """Its path leads to one of the places that we restore, whoever made the file."""
     folder, _, name = piece.path.rpartition("/")
-    known = name in (keys.path(Path()).name, masterkey.FILE) if not folder else folder == "spool" and name.endswith(".jsonl")
+    known = name in (keyfile.path(Path()).name, masterkey.FILE) if not folder else folder == "spool" and name.endswith(".jsonl")
     if not known or name.startswith(".") or "\0" in name:
         raise ContainerError("it holds a file that this Freehold does not know: install the version that made it")
 

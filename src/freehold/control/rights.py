@@ -5,12 +5,12 @@ A scope is NOUN:read or NOUN:write. NOUN:own is `write` on what is one's own: a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 # Scope -> what it allows, as docs and errors say it.
 SCOPES: Mapping[str, str] = {
     "workspace:read": "see the workspace and its settings",
-    "workspace:write": "rename it, switch it off, export it",
+    "workspace:write": "rename it, export it",
     "workspace:delete": "delete it, with everything in it",
     "team:read": "see teams and who is in them",
     "team:write": "make, change and delete teams, and say who is in them",
@@ -50,8 +50,10 @@ ROLES: Mapping[str, frozenset[str]] = {
     "auditor": (_READ - {"payload:read"}) | {"token:own"},
 }
 
-# What whoever looks after the installation may do beside that.
-OPERATOR = "operator"
+# What whoever looks after the installation (an operator) may do in every workspace, member or not.
+OPERATOR_SCOPES = frozenset(("workspace:read", "workspace:write", "workspace:delete"))
+# Who can do most stands first: of several roles, one has the first.
+RANKED = ("owner", "admin", "member", "auditor", "viewer")
 
 
 def allows(scopes: frozenset[str], wanted: str) -> bool:
@@ -62,3 +64,14 @@ def allows(scopes: frozenset[str], wanted: str) -> bool:
 def roles_with(scope: str) -> list[str]:
     """Whom to ask, for messages."""
     return [role for role, scopes in ROLES.items() if allows(scopes, scope)]
+
+
+def highest(roles: Iterable[str]) -> str | None:
+    """Of several roles the one that counts; None of none."""
+    given = set(roles)
+    return next((role for role in RANKED if role in given), None)
+
+
+def may_give(scopes: frozenset[str], role: str) -> bool:
+    """Nobody gives a role with rights that they lack."""
+    return all(allows(scopes, scope) for scope in ROLES[role])

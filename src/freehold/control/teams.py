@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -30,6 +30,10 @@ class EditTeam(EditObject):
 
 
 class Teams(Noun[Team]):
+    """`keeper`: whose teams these are; those of somebody else can be seen and not changed. None: made by hand."""
+
+    keeper: str | None = None
+
     kind = "team"
     plural = "teams"
     table = teams
@@ -38,6 +42,8 @@ class Teams(Noun[Team]):
     edit = EditTeam
 
     def prepared(self, change: Change, values: dict[str, Any], before: Row | None) -> dict[str, Any]:
+        if before is not None:
+            self._must_keep(before)
         wanted = values.pop("members", None)
         if wanted is not None:
             self._known(change, wanted)
@@ -72,10 +78,26 @@ class Teams(Noun[Team]):
         return changed
 
     def removed(self, change: Change, before: Row) -> None:
+        self._must_keep(before)
         query = select(apps.c.name).where(apps.c.workspace == change.workspace, apps.c.team_id == before["id"])
         names = list(change.connection.scalars(query.limit(5)))
         if names:
             raise Conflict(f"Team {before['name']!r} has apps ({', '.join(names)}): give them to another team first.")
+        self._told(change, self._in(change, before["id"]))
+
+    def _told(self, change: Change, member_ids: Iterable[str]) -> None:
+        """A member's only team is their keys' team: gateways must know."""
+        for member_id in sorted(member_ids):
+            change.tell("member", member_id)
+
+    def _in(self, change: Change, team_id: str) -> set[str]:
+        table = team_members.c
+        query = select(table.member_id).where(table.workspace == change.workspace, table.team_id == team_id)
+        return set(change.connection.scalars(query))
+
+    def _must_keep(self, before: Row) -> None:
+        if before["managed_by"] != self.keeper:
+            raise Conflict(f"Team {before['name']!r} is kept by provisioning ({before['managed_by']}): change it there.")
 
     def _known(self, change: Change, wanted: Sequence[str]) -> None:
         query = select(members.c.id).where(members.c.workspace == change.workspace, members.c.id.in_(wanted))
@@ -86,7 +108,9 @@ class Teams(Noun[Team]):
 
     def _put(self, change: Change, team_id: str, wanted: Sequence[str]) -> None:
         table = team_members
+        before = self._in(change, team_id)
         change.connection.execute(delete(table).where(table.c.workspace == change.workspace, table.c.team_id == team_id))
         rows = [{"workspace": change.workspace, "team_id": team_id, "member_id": member} for member in sorted(set(wanted))]
         if rows:
             change.connection.execute(insert(table), rows)
+        self._told(change, before ^ set(wanted))

@@ -1,4 +1,4 @@
-"""Which master key wraps the workspaces' keys, and wrapping them anew after the master key was changed."""
+"""Which master key wraps the workspaces' keys and those of users' second factors, and wrapping them anew after it was changed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 
 from sqlalchemy import Connection, select, update
 
+from freehold.control import totp
 from freehold.control.plane import Change
 from freehold.store.schema import workspaces
 from freehold.store.sealing import MasterKey
@@ -18,7 +19,7 @@ def standing(connection: Connection) -> Counter[str]:
 
 
 def rewrap(change: Change, master: MasterKey) -> int:
-    """Wrap every workspace's key with the master key in use; what those have sealed stays as it is. Returns how many were not.
+    """Wrap all keys with the master key in use; what those have sealed stays as it is. Returns how many were not.
 
     All or none. Raises SealError naming the first workspace whose key no known master key opens.
     """
@@ -29,6 +30,9 @@ def rewrap(change: Change, master: MasterKey) -> int:
             again = master.rewrap(wrapped, workspace)
             connection.execute(update(workspaces).where(workspaces.c.id == workspace).values(data_key=again))
             done += 1
-    if done:
-        change.record("rewrap", "master_key", master.id.hex(), "", None, {"workspaces": done})
-    return done
+    of_users = totp.rewrap(connection, master)
+    if done or of_users:
+        change.record(
+            "rewrap", "master_key", master.id.hex(), "", None, {"workspaces": done, **({"users": of_users} if of_users else {})}
+        )
+    return done + of_users

@@ -7,7 +7,7 @@ begins. Trailers are checked and dropped. Sans-IO.
 from __future__ import annotations
 
 import re
-from io import BytesIO
+from typing import Protocol
 
 from freehold.gateway.request import refused
 
@@ -21,13 +21,17 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"host"))
 _SIZE_LINE, _DATA, _DATA_END, _TRAILERS = range(4)
 
 
+class Sink(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
 class ChunkedBody:
-    """Feed it what follows the head until `done`; `body` then holds the data, at most `limit` bytes."""
+    """Feed it what follows the head until `done`. The data, at most `limit` bytes, is written to `body`."""
 
     __slots__ = ("_extras", "_left", "_limit", "_line", "_size", "_state", "body", "done")
 
-    def __init__(self, limit: int) -> None:
-        self.body = BytesIO()
+    def __init__(self, limit: int, body: Sink) -> None:
+        self.body = body
         self.done = False
         self._limit = limit
         self._state = _SIZE_LINE

@@ -2,7 +2,8 @@
 
     HEAD     waiting for, or inside, the head of a request
     BODY     inside a request body
-    CALL     the handler is at work; what the client pipelines is held back, to a bound
+    CALL     the handler is at work; what the client pipelines is held back, to a bound. A body may still be arriving: see
+             incoming.py
     LINGER   refused: the answer is sent, what still arrives is thrown away so that the client gets to read it
     CLOSED
 
@@ -22,6 +23,7 @@ from freehold.base.aio import Call
 from freehold.base.errors import GatewayError, RequestTimeout
 from freehold.gateway.chunked import ChunkedBody
 from freehold.gateway.head import MAX_HEAD_BYTES, MAX_TARGET_BYTES
+from freehold.gateway.incoming import Incoming
 from freehold.gateway.output import Reply, status_line
 from freehold.gateway.request import CHUNKED, Request, refused
 from freehold.observe import log
@@ -65,6 +67,7 @@ class Connection(asyncio.Protocol):
         "_state",
         "_task",
         "_unsent",
+        "_upload",
         "client_ip",
         "deadline",
         "server",
@@ -84,6 +87,7 @@ class Connection(asyncio.Protocol):
         # BytesIO gives its content away without a copy: a large body is in memory once.
         self._body: BytesIO | ChunkedBody | None = None
         self._body_left = 0
+        self._upload: Incoming | None = None  # a body that the call takes as it comes, until its last byte
         self._reply: Reply | None = None
         self._task: Call | None = None
         self._reading = True
@@ -196,20 +200,22 @@ class Connection(asyncio.Protocol):
     def _open_body(self, request: Request, data: bytes, at: int) -> None:
         """A body that is large, chunked or not all here yet: may it come at all?"""
         server, length = self.server, request.content_length
-        if length > server.max_body_bytes:
-            message = f"the request body has {length} bytes; at most {server.max_body_bytes} are read"
-            self._refuse(refused(413, message))
+        large = length == CHUNKED or length > _LARGE_BODY_BYTES
+        verdict = server.handler.admit_head(request) if large or request.expects_continue else None
+        limit = server.max_upload_bytes if request.streams else server.max_body_bytes
+        if verdict is None and length > limit:
+            verdict = refused(413, f"the request body has {length} bytes; at most {limit} are read")
+        if verdict is not None:
+            self._refuse(verdict)
             return
-        if length == CHUNKED or length > _LARGE_BODY_BYTES or request.expects_continue:
-            verdict = server.handler.admit_head(request)
-            if verdict is not None:
-                self._refuse(verdict)
-                return
-            if request.expects_continue and at == len(data):
-                server.outbox.put(self.transport.write, status_line(100) + b"\r\n")
+        if request.expects_continue and at == len(data):
+            server.outbox.put(self.transport.write, status_line(100) + b"\r\n")
+        if request.streams and large:
+            self._begin_upload(request, data, at, limit)
+            return
         self._state = _BODY
         self._body_left = length
-        self._body = ChunkedBody(server.max_body_bytes) if length == CHUNKED else BytesIO()
+        self._body = ChunkedBody(limit, BytesIO()) if length == CHUNKED else BytesIO()
         self.deadline = server.now + server.body_timeout_s
         self._take_body(data, at)
 
@@ -222,7 +228,7 @@ class Connection(asyncio.Protocol):
             except GatewayError as error:
                 self._refuse(error)
                 return
-            done, content = body.done, body.body
+            done, content = body.done, cast(BytesIO, body.body)
         else:
             assert body is not None
             piece = data[at : at + self._body_left]
@@ -265,6 +271,36 @@ class Connection(asyncio.Protocol):
 
     # Calls
 
+    def _begin_upload(self, request: Request, data: bytes, at: int, limit: int) -> None:
+        """Call the handler with a body that is still arriving."""
+        self._state = _CALL
+        length = None if request.content_length == CHUNKED else request.content_length
+        incoming = Incoming(self, length, limit, self.server.max_body_bytes, request.keep_alive)
+        request.incoming = incoming
+        at = incoming.take(data, at)
+        if incoming.error is not None:
+            self._refuse(incoming.error)
+        elif incoming.complete:
+            self._begin_call(request, data, at)
+        else:
+            request.keep_alive = False  # a reply that comes before the body's end leaves the rest of it unread
+            self._upload = incoming
+            self._receive = incoming.receive
+            self._begin_call(request, b"", 0)
+            if self._upload is incoming and not self._paused:
+                self.deadline = 0.0 if incoming.held else self.server.now + self.server.body_timeout_s
+
+    def body_ended(self, incoming: Incoming, data: bytes, at: int) -> None:
+        """The last byte of an upload has come; from index `at` on, `data` is the next request's."""
+        if self._upload is incoming:
+            self._upload = self._receive = None
+            reply = self._reply
+            if self._request is not None and reply is not None and not reply.started:
+                self._request.keep_alive = reply.keep_alive = incoming.keep_alive
+            self.deadline = self.server.now + self.server.send_timeout_s if self._paused else _NEVER
+            if at < len(data):
+                self._hold(data[at:])
+
     def _begin_call(self, request: Request, data: bytes, at: int) -> None:
         server = self.server
         self._state = _CALL
@@ -304,6 +340,8 @@ class Connection(asyncio.Protocol):
             return
         if not reply.ended:  # the task was cancelled by someone else than the client
             self.transport.abort()
+        elif self._upload is not None:
+            self._linger(_LINGER_S)  # the client is still sending
         elif not reply.keep_alive or self.server.draining:
             self.close()
         else:
@@ -366,6 +404,9 @@ class Connection(asyncio.Protocol):
             self._refuse(RequestTimeout("the request head did not arrive in time; send it at once"))
         elif self._state == _HEAD:
             self.close()
+        elif self._state == _CALL and self._upload is not None:
+            if self._upload.expire():
+                self.force()
         else:
             self.force()
 
@@ -374,7 +415,7 @@ class Connection(asyncio.Protocol):
         self._state = _CLOSED
         self.deadline = self.server.now + self.server.send_timeout_s
         self._held = b""
-        self._body = None
+        self._body = self._upload = None
         reply, task = self._reply, self._task
         if reply is not None and not reply.gone:
             reply.lose()
@@ -384,18 +425,26 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: GatewayError, linger_s: float = _LINGER_S) -> None:
         """Answer with the error, then close once the client has had a chance to read that."""
         request, self._request = self._request, None
-        self._body = None
+        status, headers, body = self.server.handler.refusal(request, error)
+        content = b"" if request is not None and request.method == "HEAD" else body
+        head = (status_line(status), self.server.date_line, headers)
+        self.server.outbox.flush()
+        self.transport.write(b"%b%b%bconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (*head, len(body), content))
+        self._linger(linger_s)
+
+    def _linger(self, linger_s: float) -> None:
+        """The last byte is written. What still comes is thrown away for a while, for the client to read that."""
+        self._body = self._upload = self._receive = None
         self._held = b""
         self._state = _LINGER
         self._body_left = _LINGER_BYTES
         now = self.server.now
         self._linger_until = now + linger_s
         self.deadline = now + min(linger_s, _LINGER_QUIET_S)
-        status, headers, body = self.server.handler.refusal(request, error)
-        content = b"" if request is not None and request.method == "HEAD" else body
-        head = (status_line(status), self.server.date_line, headers)
         self.server.outbox.flush()
-        self.transport.write(b"%b%b%bconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (*head, len(body), content))
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
 

@@ -18,6 +18,7 @@ from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.output import Output
 from freehold.pipeline.runtime import Runtime
 from freehold.pipeline.serve import serve
+from freehold.wire import multipart
 from freehold.wire.dialect import BOUND, Asked, ClientPath, Dialect, Kind
 from freehold.wire.dialects.openai_chat import media
 from freehold.wire.registry import DIALECTS
@@ -52,6 +53,7 @@ _SHARED = ("openai", "anthropic")  # their paths are spoken by clients of many v
 
 
 _UNOPENED: frozenset[Kind] = media.KINDS | BOUND
+_UPLOADS: frozenset[Kind] = frozenset(("images", "transcriptions"))  # as forms
 _PASSTHROUGH = re.compile(r"/passthrough/([^/]+)(/.*)")
 _ID = r"([A-Za-z0-9][A-Za-z0-9._~\-]{0,255})"
 
@@ -144,27 +146,34 @@ class Gateway:
             self._send_error(request, InvalidRequest("Compressed request bodies are not accepted; send the JSON plain."), out)
             return
         dialect, kind, home, asked, opens = endpoint
+        if kind == "realtime":
+            websocket.unpack(request.headers)
         if not opens:
             asked = structs.replace(asked, content_type=request.headers.get(b"content-type", b""))
         x = Exchange(dialect, kind, request.headers, request.body, request.arrived_ns, home, asked)
+        x.address = request.client_ip
         if kind == "realtime":
             try:
                 x.upgrade = websocket.acceptance(request)
             except GatewayError as error:
                 self._send_error(request, error, out)
                 return
+        x.incoming = request.incoming
         request.body = b""  # the exchange lets go of it as soon as it can
         await serve(x, self.runtime, out)
 
     def admit_head(self, request: Request) -> GatewayError | None:
-        """Before a large body is read: is there an endpoint, and a key of ours?"""
+        """Before a large body is read: is there an endpoint, and a key of ours? And must the call wait for all of it?"""
         endpoint = PATHS.find(request.method, request.path, request.query)
         if endpoint is None:
             return NotFound(_no_path(request))
         try:
-            admit.principal_of(request.headers, self.runtime.snapshot, endpoint.asked.query)
+            admit.principal_of(request.headers, self.runtime.snapshot, request.client_ip, endpoint.asked.query)
         except GatewayError as error:
             return error
+        request.streams = endpoint.kind in ("files", "passthrough") or (
+            endpoint.kind in _UPLOADS and multipart.is_form(request.headers.get(b"content-type", b""))
+        )
         return None
 
     def refusal(self, request: Request | None, error: GatewayError) -> tuple[int, bytes, bytes]:
@@ -176,6 +185,7 @@ class Gateway:
         else:
             dialect = endpoint.dialect
             x = Exchange(dialect, endpoint.kind, request.headers, b"", monotonic_ns(), endpoint.home)
+            x.address = request.client_ip
             x.error, x.status, call_id = error, error.status, x.call_id
             if isinstance(error, ClientError):
                 self._record(x)
@@ -186,7 +196,7 @@ class Gateway:
 
     def _record(self, x: Exchange) -> None:
         try:
-            x.principal = admit.principal_of(x.headers, self.runtime.snapshot)
+            x.principal = admit.principal_of(x.headers, self.runtime.snapshot, x.address)
         except GatewayError:
             return
         x.outcome = "refused"

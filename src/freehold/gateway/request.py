@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from freehold.base.errors import GatewayError, InvalidRequest, RequestTimeout, TooLarge
+from freehold.pipeline.input import Input
 from freehold.pipeline.output import Output
 
 CHUNKED: Final = -1  # Request.content_length of a body that comes in chunks
@@ -18,6 +19,9 @@ class Request:
 
     `headers` have lower-case names; repeated ones are joined with b", ". `content_length` is what was announced, in
     bytes, or CHUNKED; `body` is empty until the handler is called. `arrived_ns` is `time.monotonic_ns()` at the last byte.
+
+    `streams`: the handler takes the body as it comes, and says so in `admit_head`; it is then called with `incoming`, and
+    `body` stays empty.
     """
 
     __slots__ = (
@@ -27,10 +31,12 @@ class Request:
         "content_length",
         "headers",
         "http11",
+        "incoming",
         "keep_alive",
         "method",
         "path",
         "query",
+        "streams",
     )
 
     def __init__(
@@ -54,6 +60,8 @@ class Request:
         self.client_ip = client_ip
         self.body = b""
         self.arrived_ns = 0
+        self.streams = False
+        self.incoming: Input | None = None
 
     @property
     def expects_continue(self) -> bool:
@@ -69,7 +77,10 @@ class Handler(Protocol):
         ...
 
     def admit_head(self, request: Request) -> GatewayError | None:
-        """A reason to refuse before the body is read: asked only for one that is large, chunked or waits for 100."""
+        """A reason to refuse before the body is read: asked only for one that is large, chunked or waits for 100.
+
+        Sets `request.streams` where the body need not be whole before the call begins.
+        """
         ...
 
     def refusal(self, request: Request | None, error: GatewayError) -> tuple[int, bytes, bytes]: ...

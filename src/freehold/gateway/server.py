@@ -54,6 +54,7 @@ class Server:
         self.handler = handler
         self.head_reader = HeadReader()
         self.max_body_bytes = int(config.max_body_mib * 1024 * 1024)
+        self.max_upload_bytes = int(config.max_upload_mib * 1024 * 1024)
         self.header_timeout_s = config.header_timeout
         self.body_timeout_s = config.body_timeout
         self.idle_timeout_s = config.idle_timeout

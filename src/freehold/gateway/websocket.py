@@ -17,6 +17,27 @@ _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _SUBPROTOCOL = b"realtime"
 
 
+_KEY_PREFIX = b"openai-insecure-api-key."
+_BETA = b"openai-beta.realtime-v1"
+
+
+def unpack(headers: dict[bytes, bytes]) -> None:
+    """Put into headers what browsers, which can't set any, write into the subprotocols instead, as OpenAI's API has it.
+
+    The key is taken out of there: nothing that names or passes on a subprotocol must see it.
+    """
+    offered = headers.get(b"sec-websocket-protocol")
+    if offered is None:
+        return
+    protocols = [part.strip(b" \t") for part in offered.split(b",")]
+    keys = [part[len(_KEY_PREFIX) :] for part in protocols if part.startswith(_KEY_PREFIX)]
+    headers[b"sec-websocket-protocol"] = b", ".join(part for part in protocols if not part.startswith(_KEY_PREFIX))
+    if keys and b"authorization" not in headers:
+        headers[b"authorization"] = b"Bearer " + keys[0]
+    if _BETA in protocols:
+        headers.setdefault(b"openai-beta", b"realtime=v1")
+
+
 def acceptance(request: Request) -> bytes:
     """Header lines for the 101 reply. Raises InvalidRequest (426 where the request is no WebSocket's at all)."""
     headers = request.headers

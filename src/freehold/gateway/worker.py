@@ -20,13 +20,13 @@ from freehold.config.load import ConfigError
 from freehold.config.references import References, Stamp, stamp
 from freehold.config.schema import Config
 from freehold.gateway.endpoints import Gateway
+from freehold.gateway.follow import Follow
 from freehold.gateway.server import Server
 from freehold.observe import log
 from freehold.observe.metrics import Metrics
-from freehold.pipeline.compile import compile_snapshot
+from freehold.pipeline.objects import Objects
 from freehold.pipeline.runtime import Runtime, Snapshot
 from freehold.policy import tokens
-from freehold.store import keys
 from freehold.store.spool import Spool
 from freehold.upstream.catalogue import PROVIDERS
 from freehold.upstream.credentials import Credentials
@@ -35,7 +35,7 @@ from freehold.upstream.pool import Pool
 _WATCH_S = 0.5
 _RETRY_S = 15.0  # after secrets could not be fetched; more often is no use to a Vault in trouble
 
-Stamps = tuple[Stamp, ...]  # of the key file, and of each watched file
+Stamps = tuple[Stamp, ...]  # of each watched file
 
 
 @dataclass(frozen=True)
@@ -78,26 +78,33 @@ class Worker:
         pool = Pool(config.server.max_connections)
         metrics = Metrics()
         self._credentials = Credentials(pool)
+        self._objects = objects = Objects(PROVIDERS, self._credentials)
+        follow = Follow(objects, options.data)
+        follow.load()
         gateway = Gateway(Runtime(self._snapshot(config), pool, spool, metrics, tokens.count))
         server = Server(gateway, config.server, ssl_context=_tls(config))
         metrics.gauges["freehold_active_calls"] = ("Calls under way.", lambda: server.active_calls)
         metrics.gauges["freehold_open_connections"] = ("Client connections.", lambda: server.open_connections)
         metrics.gauges["freehold_spool_held"] = ("Ledger lines that the disk refused, held in memory.", lambda: spool.held)
+        metrics.gauges["freehold_keys"] = ("Secrets of keys made in the database.", lambda: len(objects.keys))
+        metrics.gauges["freehold_objects_revision"] = ("Last change of the database that is served.", lambda: objects.revision)
         self._listen_to_signals()
         await server.start(options.sockets)
         _settle_memory()
         if options.on_ready is not None:
             options.on_ready(gateway.runtime.snapshot)
-        watcher = asyncio.create_task(self._watch(gateway, seen))
+        background = [asyncio.create_task(self._watch(gateway, seen)), asyncio.create_task(follow.run())]
         await self._stop.wait()
         gateway.draining = True
-        watcher.cancel()
+        for task in background:
+            task.cancel()
         await server.drain(config.server.drain_timeout)
         await pool.close()
+        follow.close()
         spool.close()
 
     def _snapshot(self, config: Config) -> Snapshot:
-        snapshot = compile_snapshot(config, PROVIDERS, keys.list_keys(self._options.data), self._credentials)
+        snapshot = self._objects.use(config)
         self._credentials.warm()
         return snapshot
 
@@ -115,9 +122,6 @@ class Worker:
                 await asyncio.sleep(_WATCH_S)
                 gateway.runtime.spool.tend()
                 now = self._stamps()
-                if now[0] != seen[0]:  # the key file: whatever else is under way, a disabled key is refused at once
-                    seen = (now[0], *seen[1:])
-                    self._take_keys(gateway)
                 if loading is not None and not loading.done():
                     continue
                 if now != seen or self._options.references.changed() or loop.time() >= self._refresh_at:
@@ -129,21 +133,12 @@ class Worker:
                 loading.cancel()
 
     def _stamps(self) -> Stamps:
-        return tuple(stamp(path) for path in (keys.path(self._options.data), *self._options.watched))
-
-    def _take_keys(self, gateway: Gateway) -> None:
-        """The keys as they are now, with the configuration that serves."""
-        assert self._config is not None
-        try:
-            snapshot = self._snapshot(self._config)
-        except (OSError, ValueError) as error:
-            log.event("error", "reload_refused", problems=[str(error)])
-        else:
-            self._serve(gateway, snapshot)
+        return tuple(stamp(path) for path in self._options.watched)
 
     def _serve(self, gateway: Gateway, snapshot: Snapshot) -> None:
         gateway.runtime = replace(gateway.runtime, snapshot=snapshot)
-        log.event("info", "reloaded", routes=len(snapshot.routes), providers=len(snapshot.providers), keys=len(snapshot.keys))
+        space = snapshot.space
+        log.event("info", "reloaded", routes=len(space.routes), providers=len(space.providers), keys=len(snapshot.keys))
 
     async def _reload(self, gateway: Gateway, *, asked: bool) -> None:
         """A bad configuration is refused with its errors and the old one keeps serving.

@@ -9,7 +9,7 @@ from time import monotonic_ns
 from typing import Any, Protocol, TypeVar
 
 from freehold.base.errors import GatewayError, Unsupported, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout
-from freehold.pipeline import bound
+from freehold.pipeline import betas, bound
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.runtime import Runtime, Side, Target
 from freehold.store.spool import AttemptLine
@@ -70,7 +70,7 @@ async def first_event(x: Exchange, rt: Runtime, ask: Callable[[Exchange, Runtime
             except UpstreamError as error:
                 last = error
                 _note_failure(x, rt, target, began, error)
-                if not may_fall_back(error):
+                if not may_fall_back(error) or (x.rest is not None and not x.rest.repeatable):
                     raise
                 if not may_retry_here(error, another=position + 1 < len(targets)):
                     break
@@ -161,7 +161,12 @@ def _translated(x: Exchange, target: Target, side: Side) -> tuple[bytes, tuple[s
     if x.kind == "chat":
         if x.chat is None:
             x.chat = x.dialect.decode_request(x.peek)
-        return side.dialect.encode_request(x.chat, target.model, side.quirks)
+        beta = x.headers.get(betas.HEADER) if side.dialect.name in betas.BEDROCK and x.dialect.name == "anthropic" else None
+        if beta is None:
+            return side.dialect.encode_request(x.chat, target.model, side.quirks)
+        chat, lost = betas.carried(x.chat, beta)
+        body, dropped = side.dialect.encode_request(chat, target.model, side.quirks)
+        return body, (*dropped, *lost)
     if x.kind == "embeddings" and x.dialect.embeddings is not None and side.dialect.embeddings is not None:
         if x.embed is None:
             x.embed = x.dialect.embeddings.decode_request(x.peek)
@@ -178,6 +183,8 @@ async def _begin(x: Exchange, rt: Runtime, target: Target, side: Side, reply: Re
     assert x.peek is not None
     content_type = reply.header(b"content-type")
     streams = content_type.startswith(side.dialect.stream_types) if content_type else x.peek.stream and not x.peek.opaque
+    if x.rest is not None:
+        bound.learn(x, x.peek, streams)
     relay = x.relay = _relay(x, rt, side, streams, content_type)
     peek, want_stream = x.peek, x.peek.stream
     stream_type = peek.stream_type or x.dialect.stream_content_type

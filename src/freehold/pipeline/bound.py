@@ -7,6 +7,7 @@ A key needs access to all of the provider's models, written `provider/*`: what s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import parse_qsl, unquote
 
 from msgspec import structs
@@ -14,11 +15,12 @@ from msgspec import structs
 from freehold.base.errors import ClientError, InvalidRequest, NotFound, Unsupported
 from freehold.pipeline import batch
 from freehold.pipeline.exchange import Exchange
-from freehold.pipeline.runtime import Provider, Route, Runtime, Side, Snapshot, Target, make_target
-from freehold.upstream.head import bodyless_head, complete_head
+from freehold.pipeline.runtime import Provider, Route, Runtime, Side, Space, Target, make_target
+from freehold.upstream.head import bodyless_head, chunked_head, complete_head
 from freehold.upstream.reply import Reply
-from freehold.upstream.transport import Pieces
+from freehold.upstream.transport import Body, Pieces
 from freehold.wire.dialect import BOUND, Asked, ClientPath, Dialect, Peek, Relay
+from freehold.wire.dialects.openai_chat.media import fields_of
 from freehold.wire.dialects.openai_chat.media_tap import BatchTap, BesideTap, PassTap
 from freehold.wire.multipart import Upload
 
@@ -27,7 +29,9 @@ PROVIDER_HEADER = b"x-freehold-provider"
 _BODYLESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 _PATH = re.compile(r"(?:/[!$&'()*+,;=:@%\w.~\-]+)+/?", re.ASCII)
 _HEADER_VALUE = re.compile(rb"[\x20-\x7e\t]*")
-_KEYS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie", b"proxy-authorization"))
+_KEYS = frozenset(
+    (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"xi-api-key", b"cookie", b"proxy-authorization")
+)
 _HOPS = frozenset(
     (
         b"connection",
@@ -54,13 +58,15 @@ _NOT_TOLD_STARTS = (b"x-freehold-", b"access-control-", b"cf-", b"openai-organiz
 
 def opened(x: Exchange, rt: Runtime) -> tuple[Peek, Route]:
     """The call's peek and route. Raises NotFound, InvalidRequest."""
-    provider = _provider(x, rt.snapshot)
+    assert x.principal is not None
+    space = x.principal.space
+    provider = _provider(x, space)
     name = f"{provider.name}/*"
     side = provider.main if x.kind == "passthrough" else provider.side(x.dialect, x.kind)
     query = _query(x.asked.raw_query, side.query)
     asked = x.asked = structs.replace(x.asked, model=name, raw_query=query)
     if x.kind != "passthrough":
-        return x.dialect.peek(x.body, x.kind, asked), rt.snapshot.route(name)
+        return x.dialect.peek(x.body, x.kind, asked), space.route(name)
     x.dialect = side.dialect
     path = _below(asked.path)
     x.heard = _listen(provider, side.prefix + path, x.body, asked)
@@ -76,11 +82,11 @@ def opened(x: Exchange, rt: Runtime) -> tuple[Peek, Route]:
         opaque=True,
     )
     if x.heard is None:
-        return peek, rt.snapshot.route(name)
+        return peek, space.route(name)
     return peek, Route(name, (make_target(provider, x.heard[1].model),), 0)
 
 
-def _provider(x: Exchange, snapshot: Snapshot) -> Provider:
+def _provider(x: Exchange, space: Space) -> Provider:
     """By the path's prefix, by the header, or the only one that it can be."""
     assert x.principal is not None
     allows = x.principal.access.allows
@@ -88,10 +94,10 @@ def _provider(x: Exchange, snapshot: Snapshot) -> Provider:
     if x.kind != "passthrough" and b"anthropic-version" in x.headers:
         # Its path is the same, and its files must not end up at another provider.
         raise InvalidRequest(f"{x.kind.capitalize()} of Anthropic's API are reached below /passthrough/anthropic/v1/.")
-    found = snapshot.providers.get(name)
+    found = space.providers.get(name)
     if found is not None:
         return found
-    able = [p for p in snapshot.providers.values() if _has(p, x) and allows(f"{p.name}/*")]
+    able = [p for p in space.providers.values() if _has(p, x) and allows(f"{p.name}/*")]
     if not name and len(able) == 1:
         return able[0]
     names = ", ".join(sorted(p.name for p in able)[:20]) or "none"
@@ -135,18 +141,13 @@ def _listen(provider: Provider, target: str, body: bytes, asked: Asked) -> tuple
     if asked.method != "POST" or not body:
         return None
     query = dict(parse_qsl(asked.raw_query, keep_blank_values=True))
-    for side in provider.sides.values():
-        for client in side.dialect.client_paths:
-            match = _chat_path(client).fullmatch(target) if client.kind == "chat" else None
-            if match is None:
-                continue
-            try:
-                model = unquote(match[1]) if "{model}" in client.path else ""
-                peek = side.dialect.peek(body, "chat", Asked(model, client.stream, query, client.path))
-            except ClientError:
-                continue  # the provider's to judge
-            peek.wants_usage = True  # nothing is left out of the reply
-            return side.dialect, peek
+    for dialect, client, model in _chats(provider, target):
+        try:
+            peek = dialect.peek(body, "chat", Asked(model, client.stream, query, client.path))
+        except ClientError:
+            continue  # the provider's to judge
+        peek.wants_usage = True  # nothing is left out of the reply
+        return dialect, peek
     return None
 
 
@@ -155,7 +156,30 @@ def _chat_path(client: ClientPath) -> re.Pattern[str]:
     return re.compile(rf".*{re.escape(before)}(.+){re.escape(after)}" if hole else rf".*{re.escape(before)}")
 
 
-def request(x: Exchange, target: Target, side: Side, upload: Upload) -> tuple[bytes, Pieces]:
+def must_be_whole(x: Exchange) -> bool:
+    """Before the body is read: is it a chat, whose usage is learned by reading it too, or has it to be signed?
+
+    Raises NotFound, InvalidRequest.
+    """
+    assert x.principal is not None
+    provider = _provider(x, x.principal.space)
+    side = provider.main if x.kind == "passthrough" else provider.side(x.dialect, x.kind)
+    if side.credential is not None and side.credential.signs_body:
+        return True
+    target = side.prefix + x.asked.path
+    return x.kind == "passthrough" and x.asked.method == "POST" and any(True for _ in _chats(provider, target))
+
+
+def _chats(provider: Provider, target: str) -> Iterator[tuple[Dialect, ClientPath, str]]:
+    """The dialects of which a request to this path would be a chat, and the model that the path names."""
+    for side in provider.sides.values():
+        for client in side.dialect.client_paths:
+            match = _chat_path(client).fullmatch(target) if client.kind == "chat" else None
+            if match is not None:
+                yield side.dialect, client, unquote(match[1]) if "{model}" in client.path else ""
+
+
+def request(x: Exchange, target: Target, side: Side, upload: Upload) -> tuple[bytes, Body]:
     """The upstream request as (head, body) for a body that is passed on as it came. Raises Unsupported."""
     assert x.peek is not None
     if x.kind != "passthrough" and (x.kind not in side.kinds or side.dialect.name != x.dialect.name):
@@ -164,9 +188,9 @@ def request(x: Exchange, target: Target, side: Side, upload: Upload) -> tuple[by
     if x.kind == "passthrough" and "{" in side.prefix:
         raise Unsupported(f"The base URL of {target.provider.name!r} differs by model: nothing can be passed through below it.")
     path = x.peek.path
-    body = Pieces(upload.pieces(target.model))
+    body = x.rest.body(upload, target.model) if x.rest is not None else Pieces(upload.pieces(target.model))
     method = x.asked.method
-    bodyless = not body.size and method in _BODYLESS
+    bodyless = body.size == 0 and method in _BODYLESS
     in_line = target.request_target(side, path)
     try:
         head = side.head(in_line, method, "" if bodyless else upload.content_type.decode() or "application/octet-stream")
@@ -174,8 +198,12 @@ def request(x: Exchange, target: Target, side: Side, upload: Upload) -> tuple[by
         raise InvalidRequest("the query may not hold '#', and the header content-type only printable ASCII") from None
     forwarded = _forwarded(x, side, head)
     if side.credential is not None:
-        forwarded += side.credential.lines(method, side.origin.authority, in_line, bytes(body))
-    return (bodyless_head(head, forwarded) if bodyless else complete_head(head, body.size, forwarded)), body
+        forwarded += side.credential.lines(
+            method, side.origin.authority, in_line, bytes(body) if isinstance(body, Pieces) else b""
+        )
+    if bodyless:
+        return bodyless_head(head, forwarded), body
+    return (chunked_head(head, forwarded) if body.size is None else complete_head(head, body.size, forwarded)), body
 
 
 def _forwarded(x: Exchange, side: Side, head: bytes) -> bytes:
@@ -188,6 +216,13 @@ def _forwarded(x: Exchange, side: Side, head: bytes) -> bytes:
             if name not in left_out and not name.startswith((b"x-freehold-", b"x-forwarded-", b"proxy-", b"sec-")):
                 sent.setdefault(name, value)
     return b"".join(b"%b: %b\r\n" % pair for pair in sent.items() if pair[1] and _HEADER_VALUE.fullmatch(pair[1]))
+
+
+def learn(x: Exchange, peek: Peek, streams: bool) -> None:
+    """An answer comes to an upload: what of its form stands behind the file has been read by now, or not yet."""
+    peek.stream = peek.stream or streams
+    if x.asked.form is not None:
+        peek.fields = fields_of(x.asked.form)
 
 
 def reply_lines(x: Exchange, reply: Reply) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Raw, Struct, json
 
-from freehold.pipeline.runtime import Provider, Route, Snapshot
+from freehold.pipeline.runtime import Provider, Route, Space
 from freehold.policy import pricebook
 from freehold.policy.pricebook import KnownModel
 from freehold.policy.pricing import Price
@@ -28,24 +28,24 @@ class Card(Struct, omit_defaults=True):
     targets: tuple[str, ...] = ()  # of a route
 
 
-def all_cards(snapshot: Snapshot, now_s: float) -> dict[str, Raw]:
-    """Encoded cards by name, for every name in `snapshot.model_names()`, in that order.
+def all_cards(space: Space, now_s: float) -> dict[str, Raw]:
+    """Encoded cards by name, for every name in `space.model_names()`, in that order.
 
     Made once in FRESH_S: thousands of them take tens of milliseconds.
     """
-    made_s, made = snapshot.cards
+    made_s, made = space.cards
     if not made or now_s - made_s > FRESH_S:
-        made = {name: Raw(json.encode(route_card(route, now_s))) for name, route in snapshot.routes.items()}
-        for provider in snapshot.providers.values():
+        made = {name: Raw(json.encode(route_card(route, now_s))) for name, route in space.routes.items()}
+        for provider in space.providers.values():
             for card in provider_cards(provider, now_s):
                 made.setdefault(card.id, Raw(json.encode(card)))
-        snapshot.cards = (now_s, made)
+        space.cards = (now_s, made)
     return made
 
 
-def card(snapshot: Snapshot, route: Route, now_s: float) -> Card:
-    """The card of a name that `snapshot.route` has found."""
-    if route.name in snapshot.routes:
+def card(space: Space, route: Route, now_s: float) -> Card:
+    """The card of a name that `space.route` has found."""
+    if route.name in space.routes:
         return route_card(route, now_s)
     target = route.targets[0]
     return model_card(target.provider, target.model, now_s)

@@ -5,8 +5,11 @@ Only the phases write here. Nothing that a client sends sets a control field: it
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from freehold.base.errors import GatewayError
 from freehold.base.ids import new_call_id
+from freehold.pipeline.input import Input
 from freehold.pipeline.runtime import Principal, Route, Side, Target
 from freehold.store.spool import AttemptLine
 from freehold.wire.chat import ChatRequest, Usage
@@ -14,11 +17,15 @@ from freehold.wire.dialect import NOTHING_ASKED, Asked, Dialect, Kind, Peek, Rel
 from freehold.wire.embed import EmbedRequest
 from freehold.wire.rank import RerankRequest
 
+if TYPE_CHECKING:
+    from freehold.pipeline.intake import Rest
+
 
 class Exchange:
     """Attributes in the order in which the phases fill them."""
 
     __slots__ = (
+        "address",
         "arrived_ns",
         "asked",
         "attempts",
@@ -34,6 +41,7 @@ class Exchange:
         "headers",
         "heard",
         "home",
+        "incoming",
         "kind",
         "outcome",
         "peek",
@@ -42,6 +50,7 @@ class Exchange:
         "relay",
         "reply_lines",
         "rerank",
+        "rest",
         "route",
         "sent",
         "side",
@@ -71,8 +80,12 @@ class Exchange:
         self.arrived_ns = arrived_ns  # monotonic
         self.home = home  # provider that a bare model name means under /openai and /anthropic
         self.asked = asked  # what the URL says
+        self.address = ""  # the peer's
         self.upgrade = b""  # header lines that accept a WebSocket
+        self.incoming: Input | None = None  # a body that is still arriving: `body` is then empty
         self.call_id = new_call_id()
+        # intake
+        self.rest: Rest | None = None  # of a body that is sent on as it comes: what follows the part in `peek.upload`
         # admit
         self.principal: Principal | None = None
         self.peek: Peek | None = None

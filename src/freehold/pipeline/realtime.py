@@ -1,8 +1,8 @@
 """A realtime session: two WebSockets, joined. Frames go both ways as they come, each side at the pace of the other.
 
 The client is accepted only once a target has accepted us: until then a failure is a plain HTTP error, and other targets
-are asked. The ledger gets a line for each response as its `response.done` passes, and one for the session at its end. A
-response that is cut tells no usage, and none is recorded for it.
+are asked. The ledger gets a line for each response as its `response.done` passes, one for each input that another model
+wrote down, and one for the session at its end. A response that is cut tells no usage, and none is recorded for it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from freehold.pipeline.runtime import Runtime, Target
 from freehold.upstream.head import bodyless_head
 from freehold.upstream.socket import Answered, Socket
 from freehold.upstream.transport import Origin
+from freehold.wire.counts import object_of
 from freehold.wire.dialects.openai_chat.media_tap import usage_of
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # providers take 15 MiB of audio in one message
 _LISTEN_CHARS = 1024 * 1024  # a longer message is passed on, not read
 _CLOSE_S = 5.0  # for the other side to agree to the end
+_DONE = '"response.done"'
+_WRITTEN = '"conversation.item.input_audio_transcription.completed"'
 _TOO_BIG, _FAILED, _GOING = 1009, 1011, 1001
 
 
@@ -144,6 +147,7 @@ class _Session:
         self._upstream = _End(ConnectionType.CLIENT, socket.write)
         self._text: list[str] | None = []  # of the upstream's message so far; None: it is too long to be read
         self._chars = 0
+        self._writer = "?"  # the model of input transcriptions
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -248,7 +252,7 @@ class _Session:
         if event.message_finished:
             text = "".join(self._text) if self._text is not None else ""
             self._text, self._chars = [], 0
-            if '"response.done"' in text:
+            if _DONE in text or _WRITTEN in text or '"session.' in text or '"transcription_session.' in text:
                 self._note(text)
 
     def _note(self, text: str) -> None:
@@ -256,23 +260,32 @@ class _Session:
             done = _decode_event(text)
         except (ValueError, RecursionError):
             return
-        if done.type != "response.done" or not isinstance(done.response, dict):
-            return
-        usage = usage_of(done.response.get("usage"))
-        status = done.response.get("status")
-        settle.record_part(
-            self._x,
-            self._rt,
-            new_call_id(),
-            kind="realtime",
-            usage=usage,
-            finish=status if isinstance(status, str) else "",
-        )
+        if done.type == "response.done":
+            response = object_of(done.response)
+            self._record(response.get("usage"), finish=response.get("status"))
+        elif done.type == "conversation.item.input_audio_transcription.completed":
+            self._record(done.usage, model=self._writer)
+        elif done.session is not None:
+            self._writer = _writer_of(object_of(done.session)) or self._writer
+
+    def _record(self, usage: Any, model: str = "", finish: Any = "") -> None:
+        finish = finish if isinstance(finish, str) else ""
+        told = usage_of(usage)
+        settle.record_part(self._x, self._rt, new_call_id(), kind="realtime", usage=told, model=model, finish=finish)
 
 
 class _Event(Struct):
     type: str
     response: Any = None
+    session: Any = None
+    usage: Any = None
+
+
+def _writer_of(session: dict[str, Any]) -> str:
+    """The model that writes down what is said to the session's own, in the API's newer form or the older one."""
+    heard = object_of(object_of(session.get("audio")).get("input"))
+    model = object_of(heard.get("transcription") or session.get("input_audio_transcription")).get("model")
+    return model if isinstance(model, str) else ""
 
 
 _decode_event = json.Decoder(_Event).decode

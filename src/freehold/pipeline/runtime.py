@@ -1,14 +1,14 @@
 """What every call may use: the snapshot of the configuration, compiled for lookups, and this worker's shared parts.
 
-A reload builds a new Snapshot and a new Runtime around the same pool, spool and metrics, and swaps one reference; calls under
-way keep the one they began with.
+A reload builds a new Snapshot and a new Runtime around the same pool, spool and metrics, and swaps one reference. What the
+database's administrators change arrives in place, in the keys and spaces that are there (objects.py).
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from freehold.base.errors import ModelNotFound
 from freehold.observe.metrics import Metrics
 from freehold.policy import pricebook
 from freehold.policy.access import ModelAccess
+from freehold.policy.address import Network
 from freehold.policy.pricing import Price
 from freehold.store.spool import Spool
 from freehold.upstream.credentials import Credential
@@ -29,16 +30,29 @@ _MAX_DIRECT = 10_000  # provider/model names that clients may make us remember
 _MODEL_NAME = re.compile(r"[\x21-\x7e]{1,256}")
 
 
-class Principal(Struct, frozen=True):
-    """Who calls: a key and what it may do."""
+class Terms(Struct, frozen=True, gc=False):
+    """What a key is held to beyond its models. `off`: what is switched off: key, app or member."""
+
+    off: str = ""
+    expires_ms: int | None = None  # unix
+    addresses: tuple[Network, ...] = ()  # that it may be used from; (): all
+    limits: tuple[Mapping[str, int | float | str], ...] = ()
+    budgets: tuple[Mapping[str, int | float | str], ...] = ()
+    capture: str = ""
+
+
+class Principal(Struct, frozen=True, gc=False):
+    """Who calls: a key and what it may do. There may be a hundred thousand of them: what most keys lack is in `terms`."""
 
     key_id: str
     name: str
     access: ModelAccess
+    space: Space
     workspace: str = "default"
     app: str = ""  # id, as the two that follow
     team: str = ""
     member: str = ""
+    terms: Terms | None = None
 
 
 class Side(Struct, frozen=True, kw_only=True):
@@ -109,11 +123,19 @@ class Route(Struct, frozen=True):
     retries: int = 1
 
 
-class Snapshot:
-    """One revision of the configuration. Everything here is immutable but the memory of direct names and of model lists."""
+class Space:
+    """What the keys of one workspace see. Lives as long as the worker: `take` changes what is in it, and calls under way keep
+    the route that they have found. Beside that it remembers direct names and model lists.
+    """
 
-    def __init__(self, keys: dict[bytes, Principal], routes: dict[str, Route], providers: dict[str, Provider]) -> None:
-        self.keys = keys  # by SHA-256 of the secret
+    __slots__ = ("_direct", "cards", "disabled", "providers", "routes", "workspace")
+
+    def __init__(self, workspace: str = "default") -> None:
+        self.workspace = workspace
+        self.disabled = False
+        self.take({}, {})
+
+    def take(self, routes: dict[str, Route], providers: dict[str, Provider]) -> None:
         self.routes = routes
         self.providers = providers
         self._direct: dict[str, Route] = {}
@@ -154,6 +176,23 @@ class Snapshot:
         for provider in self.providers.values():
             names += [f"{provider.name}/{model}" for model in provider.models]
         return names
+
+
+class Snapshot:
+    """Who may call. `keys`: of the file; `made`: of the database, kept up to date in place. Both by SHA-256 of the secret.
+
+    `space`: of the file and of all who look without a key. `proxies`: networks whose word on a client's address is taken.
+    """
+
+    __slots__ = ("keys", "made", "proxies", "space")
+
+    def __init__(
+        self, space: Space, keys: dict[bytes, Principal], made: dict[bytes, Principal], proxies: tuple[Network, ...] = ()
+    ) -> None:
+        self.space = space
+        self.keys = keys
+        self.made = made
+        self.proxies = proxies
 
 
 def make_target(provider: Provider, model: str, price: Price | None = None) -> Target:

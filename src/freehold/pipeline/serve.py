@@ -6,7 +6,7 @@ from asyncio import CancelledError
 
 from freehold.base.errors import GatewayError
 from freehold.observe import log
-from freehold.pipeline import admit, attempt, count, deliver, realtime, settle
+from freehold.pipeline import admit, attempt, count, deliver, intake, realtime, settle
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.output import Output
 from freehold.pipeline.runtime import Runtime
@@ -19,6 +19,8 @@ async def serve(x: Exchange, rt: Runtime, out: Output) -> None:
     """
     try:
         admit.identify(x, rt)
+        if x.incoming is not None:
+            await intake.begin(x)
         admit.permit(x, rt)
         if count.answer(x, rt, out):
             return
@@ -36,4 +38,6 @@ async def serve(x: Exchange, rt: Runtime, out: Output) -> None:
         log.failure("call_failed", error, call_id=x.call_id)
         deliver.refuse(x, rt, GatewayError(f"Something went wrong inside the gateway. Quote call id {x.call_id}."), out)
     finally:
+        if x.rest is not None:
+            x.rest.close()
         settle.close(x, rt)

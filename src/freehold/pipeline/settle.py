@@ -6,15 +6,16 @@ import time
 
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.labels import note_labels
-from freehold.pipeline.runtime import Principal, Runtime
-from freehold.policy.pricing import cost_nusd
+from freehold.pipeline.runtime import Principal, Runtime, Target
+from freehold.policy import pricebook
+from freehold.policy.metered import charge_nusd
+from freehold.policy.pricing import Rates, cost_nusd
 from freehold.store.spool import LedgerLine
 from freehold.wire.chat import Usage
 from freehold.wire.dialect import BOUND
 
 _NOTHING = Usage()
 _UNMETERED = BOUND | {"count_tokens", "realtime"}  # no usage of their own, or none that could be estimated
-_NOT_TEXT = frozenset(("images", "speech", "transcriptions"))  # counting their text tells nothing of their cost
 
 
 def close(x: Exchange, rt: Runtime) -> None:
@@ -75,7 +76,7 @@ def record_part(
 ) -> None:
     """A ledger line of its own for a part of a call: a response in a session, a request in a batch.
 
-    `model`: the one that answered, where it is not the target's. Its price is then not known: batches have their own.
+    `model`: the one that answered, where it is not the target's. A batch's requests have prices of their own.
     """
     assert x.principal is not None and x.target is not None
     target = x.target
@@ -100,12 +101,25 @@ def record_part(
     note_labels(x.headers, None, x.dialect.name, line)
     if usage is not None:
         note_usage(usage, line)
-        if not model and target.price is not None:
-            line.price_source = target.price.name
-            line.cost_nusd = cost_nusd(target.price.rates_at(line.ended_ms / 1000), usage)
+        _price_part(target, line, usage, model)
     rt.spool.append(line)
     series = rt.metrics.calls(line.route, target.label, line.outcome)
     series.add_tokens(line.input, line.output, line.cost_nusd or 0)
+
+
+def _price_part(target: Target, line: LedgerLine, usage: Usage, model: str) -> None:
+    unix_s = line.ended_ms // 1000
+    found: tuple[Rates, str] | None = None
+    if line.kind == "batch":
+        found = pricebook.find_batch(target.provider.price_id, model, unix_s // 86_400)
+    elif model:
+        known = pricebook.find(target.provider.price_id, model)
+        found = (known.price.rates_at(unix_s), known.price.name) if known is not None else None
+    elif target.price is not None:
+        found = target.price.rates_at(unix_s), target.price.name
+    if found is not None:
+        line.cost_nusd = charge_nusd(found[0], usage, line.kind)
+        line.price_source = found[1] if line.cost_nusd is not None else ""
 
 
 def note_usage(usage: Usage, line: LedgerLine) -> None:
@@ -176,13 +190,16 @@ def _price(x: Exchange, usage: Usage, line: LedgerLine) -> None:
     price = x.target.price
     if price is None or (x.kind in BOUND and usage is _NOTHING):
         return
-    if (usage.seconds and not usage.input) or (usage.estimated and x.kind in _NOT_TEXT):
-        return  # billed by time, length or picture, which the price table does not know
-    line.price_source = price.name
     if usage is _NOTHING:  # refused before any work was done
+        line.price_source = price.name
         line.cost_nusd = x.cost_nusd = 0
         return
-    line.cost_nusd = x.cost_nusd = cost_nusd(price.rates_at(line.ended_ms / 1000, usage.service_tier), usage)
+    rates = price.rates_at(line.ended_ms / 1000, usage.service_tier)
+    # What a chat costs is known in tokens, and found without asking further.
+    chat = x.kind == "chat" and rates.input is not None
+    line.cost_nusd = x.cost_nusd = cost_nusd(rates, usage) if chat else charge_nusd(rates, usage, x.kind)
+    if x.cost_nusd is not None:
+        line.price_source = price.name
 
 
 def _measure(x: Exchange, rt: Runtime, line: LedgerLine) -> None:

@@ -28,7 +28,20 @@ _AUTH: dict[str, Auth] = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 _FORWARDED: dict[str, tuple[tuple[bytes, bytes], ...]] = {
     "anthropic": ((b"anthropic-version", b"2023-06-01"), (b"anthropic-beta", b"")),
     "openai_chat": ((b"openai-beta", b""),),
+    # Of InvokeModel, whose body is the model's own. Converse has all of them in its body.
+    "bedrock_invoke": tuple(
+        (b"x-amzn-bedrock-" + name, b"")
+        for name in (
+            b"guardrailidentifier",
+            b"guardrailversion",
+            b"trace",
+            b"performanceconfig-latency",
+            b"service-tier",
+            b"request-metadata",
+        )
+    ),
 }
+_GUARDRAIL = b"x-amzn-bedrock-guardrail"
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -45,14 +58,17 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def sides(
-    name: str, given: ProviderConfig, row: ProviderRow | None, credential: Credential | None
+    name: str, given: ProviderConfig, row: ProviderRow | None, credential: Credential | None, *, public_only: bool = False
 ) -> tuple[Side, dict[str, Side]]:
-    """The main side, and all by the name of the dialect. Raises ValueError naming the field that is wrong."""
+    """The main side, and all by the name of the dialect. Raises ValueError naming the field that is wrong.
+
+    `public_only`: of a tenant; see Origin.
+    """
     plans = [plan for plan in _plans(name, given, row) if plan.dialect in SPOKEN]
     if not plans:
         wanted = given.dialect or (row.dialect if row else "")
         raise ValueError(f"providers.{name}.dialect: {wanted!r} is not spoken here; it is one of {', '.join(sorted(SPOKEN))}")
-    made = [(SPOKEN[plan.dialect].name, _side(name, given, plan, credential)) for plan in plans]
+    made = [(SPOKEN[plan.dialect].name, _side(name, given, plan, credential, public_only)) for plan in plans]
     return made[0][1], dict(reversed(made))
 
 
@@ -127,15 +143,15 @@ def _filled(name: str, base_url: str, given: ProviderConfig) -> str:
         raise ValueError(f"providers.{name}.{gap.args[0]}: missing; it stands in the base URL {base_url}") from None
 
 
-def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential | None) -> Side:
+def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential | None, public_only: bool) -> Side:
     try:
-        origin, prefix = parse_base_url(plan.base_url, given.ca_file, given.max_connections or 0)
+        origin, prefix = parse_base_url(plan.base_url, given.ca_file, given.max_connections or 0, public_only=public_only)
     except ValueError as error:
         raise ValueError(f"providers.{name}.base_url: {error}") from None
     dialect = SPOKEN[plan.dialect]
     if dialect.name == "anthropic":
         prefix = prefix.removesuffix("/v1")  # its paths begin with it; people write it in the base all the same
-    forwarded = _FORWARDED.get(dialect.name, ())
+    forwarded = _forwarded(dialect.name, plan.headers)
     fixed = {k: v for k, v in plan.headers.items() if k.lower().encode() not in {f for f, _ in forwarded}}
     stand_in = {k.lower().encode(): v.encode() for k, v in plan.headers.items()}
     return Side(
@@ -150,6 +166,14 @@ def _side(name: str, given: ProviderConfig, plan: Plan, credential: Credential |
         forwarded=tuple((f, stand_in.get(f, default)) for f, default in forwarded),
         credential=credential,
     )
+
+
+def _forwarded(dialect: str, headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """Without a guardrail where the configuration has one: that is no client's to change."""
+    pairs = _FORWARDED.get(dialect, ())
+    if any(name.lower().encode().startswith(_GUARDRAIL) for name in headers):
+        return tuple(pair for pair in pairs if not pair[0].startswith(_GUARDRAIL))
+    return pairs
 
 
 def _head(

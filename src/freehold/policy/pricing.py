@@ -1,4 +1,4 @@
-"""What a call costs: tokens by kind times rates, in integers.
+"""What a call costs: tokens by kind times rates, in integers; metered.py has what is billed by time, length or the piece.
 
 Money is integer nano-US-dollars (`nusd`). A rate is nano-USD per million tokens, so $0.15 per million is 150_000_000 and no
 price known today needs a fraction. Where a rate comes from is pricebook.py's matter; how a price changes in time is ours.
@@ -27,8 +27,18 @@ class Rate(Struct, frozen=True):
         return self.base
 
 
+class ImageRates(Struct, frozen=True, omit_defaults=True):
+    """Nano-USD for one picture. `by` "quality size", "size" or "quality", as the request says ("": neither), else `base`."""
+
+    base: int | None = None
+    by: dict[str, int] = field(default_factory=dict)
+
+
 class Rates(Struct, frozen=True, omit_defaults=True):
-    """Nano-USD per million tokens; `requests` and `web_searches` per thousand. None: no rate of its own."""
+    """Nano-USD per million tokens or characters; `requests` and searches per thousand; `audio_hours` per 3,600 seconds.
+
+    None: no rate of its own.
+    """
 
     input: Rate | None = None
     output: Rate | None = None
@@ -40,6 +50,14 @@ class Rates(Struct, frozen=True, omit_defaults=True):
     reasoning: Rate | None = None
     requests: Rate | None = None
     web_searches: Rate | None = None
+    audio_cached: Rate | None = None  # without it as `cache_read`
+    image_in: Rate | None = None
+    image_out: Rate | None = None
+    image_cached: Rate | None = None  # without it as `cache_read`
+    audio_hours: Rate | None = None
+    characters: Rate | None = None
+    rerank_searches: Rate | None = None
+    images: ImageRates | None = None
     flat: tuple[int, int] | None = None  # input and output rate where nothing else decides a plain call's cost
 
     def __post_init__(self) -> None:
@@ -62,7 +80,7 @@ class Period(Struct, frozen=True, kw_only=True):
 
 
 class Variant(Period, frozen=True, kw_only=True):
-    """Rates that replace the standard ones when the call was served so: {"service_tier": "flex"}."""
+    """Rates that replace the standard ones when the call was served so: {"service_tier": "flex"}, {"processing": "batch"}."""
 
     when: dict[str, str] = field(default_factory=dict)
 
@@ -83,6 +101,15 @@ class Price(Struct, frozen=True, kw_only=True):
         """The rates for a call that ended then. `service_tier` as the provider reports it."""
         if len(self.periods) == 1 and not (service_tier and self.variants):
             return self.periods[0].rates
+        return self._served({"service_tier": service_tier}, unix_s)[0]
+
+    def batch_rates_at(self, unix_s: float) -> Rates | None:
+        """The rates for a request of a batch that ended then; None where the table has none for batches."""
+        rates, special = self._served({"processing": "batch"}, unix_s)
+        return rates if special else None
+
+    def _served(self, how: dict[str, str], unix_s: float) -> tuple[Rates, bool]:
+        """The rates, and whether they are those for calls that were served so."""
         day, minute = _utc(unix_s)
         rates = self.periods[0].rates
         for period in reversed(self.periods):  # the last one that holds wins
@@ -90,9 +117,9 @@ class Price(Struct, frozen=True, kw_only=True):
                 rates = period.rates
                 break
         for variant in self.variants:
-            if variant.when == {"service_tier": service_tier} and variant.holds(day, minute):
-                return _overlay(rates, variant.rates)
-        return rates
+            if variant.when == how and variant.holds(day, minute):
+                return _overlay(rates, variant.rates), True
+        return rates, False
 
 
 def cost_nusd(rates: Rates, usage: Usage) -> int:
@@ -102,20 +129,29 @@ def cost_nusd(rates: Rates, usage: Usage) -> int:
     """
     total = usage.input
     plain = not (usage.cache_read or usage.cache_write or usage.audio_in or usage.audio_out or usage.reasoning)
-    if plain and rates.flat is not None:
+    if plain and rates.flat is not None and not (usage.image_in or usage.image_out):
         return (total * rates.flat[0] + usage.output * rates.flat[1] + _MILLION // 2) // _MILLION
     plain_in, plain_out, parts = usage.input, usage.output, 0
     long_writes = min(usage.cache_write_1h, usage.cache_write) if rates.cache_write_1h is not None else 0
+    heard = min(usage.audio_cached, usage.cache_read, usage.audio_in)
+    seen = min(usage.image_cached, usage.cache_read - heard, usage.image_in)
     for rate, tokens in (
-        (rates.cache_read, usage.cache_read),
+        (rates.cache_read, usage.cache_read - heard - seen),
+        (rates.audio_cached or rates.cache_read or rates.audio_in, heard),
+        (rates.image_cached or rates.cache_read or rates.image_in, seen),
         (rates.cache_write, usage.cache_write - long_writes),
         (rates.cache_write_1h, long_writes),
-        (rates.audio_in, usage.audio_in),
+        (rates.audio_in, usage.audio_in - heard),
+        (rates.image_in, usage.image_in - seen),
     ):
         if rate is not None and tokens:
             parts += tokens * rate.at(total)
             plain_in -= tokens
-    for rate, tokens in ((rates.audio_out, usage.audio_out), (rates.reasoning, usage.reasoning)):
+    for rate, tokens in (
+        (rates.audio_out, usage.audio_out),
+        (rates.image_out, usage.image_out),
+        (rates.reasoning, usage.reasoning),
+    ):
         if rate is not None and tokens:
             parts += tokens * rate.at(total)
             plain_out -= tokens

@@ -1,7 +1,7 @@
 """Rates in the form in which model lists show prices: US dollars for one token, one request or one search, as exact decimals.
 
-The names are OpenRouter's, which clients of model lists know; `tiers` is ours, for models that cost more past a number of
-input tokens.
+The names are OpenRouter's, which clients of model lists know. Ours are `tiers`, for models that cost more past a number of
+input tokens, and the measures that it has no name for: `audio_hour`, `character`, `image_made` with quality and size.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ _TOKENS = {
     "audio": "audio_in",
     "audio_output": "audio_out",
     "internal_reasoning": "reasoning",
+    "input_audio_cache": "audio_cached",
+    "image_token": "image_in",
+    "image_output": "image_out",
+    "character": "characters",
 }
-_TIMES = {"request": "requests", "web_search": "web_searches"}
+_TIMES = {"request": "requests", "web_search": "web_searches", "rerank_search": "rerank_searches"}
 
 Quote = dict[str, str | list[dict[str, str | int]]]
 
@@ -38,6 +42,14 @@ def quote(rates: Rates) -> Quote:
             tiers.setdefault(start, {"above_input_tokens": start})[name] = _decimal(value, 15)
     for name, rate in _of(rates, _TIMES):
         out[name] = _decimal(rate.base, 12)
+    if rates.audio_hours is not None:  # of a second it would have no end
+        out["audio_hour"] = _decimal(rates.audio_hours.base, 9)
+    if rates.images is not None:
+        forms = {form or "default": value for form, value in rates.images.by.items()}
+        if rates.images.base is not None:
+            forms["default"] = rates.images.base
+        for form, value in forms.items():
+            out["image_made" if form == "default" else f"image_made {form}"] = _decimal(value, 9)
     if tiers:
         out["tiers"] = [tiers[start] for start in sorted(tiers)]
     return out

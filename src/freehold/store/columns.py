@@ -30,8 +30,16 @@ def flag(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False)
 
 
+def maybe_flag(name: str) -> Column[bool]:
+    return Column(name, Boolean)
+
+
 def document(name: str) -> Column[object]:
     return Column(name, JSON, nullable=False)
+
+
+def maybe_document(name: str) -> Column[object]:
+    return Column(name, JSON(none_as_null=True))
 
 
 def sealed(name: str) -> Column[bytes]:

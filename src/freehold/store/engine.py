@@ -6,6 +6,7 @@ SQLite comes with pysqlite3: the one of many systems has a bug in its write-ahea
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from zlib import crc32
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from freehold.store.address import Address, StoreError
 
@@ -42,7 +44,9 @@ def _sqlite(address: Address) -> Engine:
     assert address.file is not None
     address.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(address.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    engine = create_engine("sqlite://", module=sqlite, creator=lambda: _connect(str(address.file)))
+    # Said, since for a URL without a file it would be a pool that closes connections of other threads while they are in use.
+    pool = {"poolclass": QueuePool, "pool_size": 5, "max_overflow": 50}
+    engine = create_engine("sqlite://", module=sqlite, creator=lambda: _connect(str(address.file)), **pool)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -56,11 +60,24 @@ def _sqlite(address: Address) -> Engine:
 def _connect(file: str) -> DBAPIConnection:
     # isolation_level None: the driver begins no transactions of its own, so that DDL too is part of ours.
     connection = sqlite.connect(file, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     # FULL: what is committed is on the disk before its spool segment is deleted. NORMAL could lose it in a power cut.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection  # type: ignore[no-any-return]
+
+
+def _use_wal(connection: DBAPIConnection) -> None:
+    """The first one to open a new file changes it, and who comes at that moment is told "locked" without any wait."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager

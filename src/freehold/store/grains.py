@@ -45,7 +45,8 @@ DAYS = Grain(3, DAY_MS, (*WHO, *WHAT))
 DAYS_WHAT = Grain(4, DAY_MS, WHAT)
 DAYS_END_USER = Grain(5, DAY_MS, ("app", "outcome", "end_user"))
 DAYS_TAG = Grain(6, DAY_MS, ("app", "outcome", "tag"))  # a call counts under each of its tags
-GRAINS = (HOURS_WHAT, DAYS_WHAT, HOURS, DAYS, DAYS_END_USER, DAYS_TAG)  # of those that will do, the first is the best
+DAYS_WHO = Grain(7, DAY_MS, (*WHO, "outcome"))
+GRAINS = (HOURS_WHAT, DAYS_WHAT, DAYS_WHO, HOURS, DAYS, DAYS_END_USER, DAYS_TAG)  # of those that will do, the first is the best
 
 
 def grain_for(dimensions: Collection[str], span_ms: int) -> Grain | None:

@@ -19,6 +19,7 @@ from freehold.store.grains import (
     DAYS_END_USER,
     DAYS_TAG,
     DAYS_WHAT,
+    DAYS_WHO,
     DIMENSIONS,
     HOUR_MS,
     HOURS,
@@ -41,7 +42,6 @@ Row = tuple[Any, ...]
 _COLUMNS = tuple(c.name for c in calls.columns)
 _BASE = HOURS.dimensions
 NO_MODEL = "model_not_found"
-_DAY = DAY_MS // HOUR_MS
 _LABELLED = (DAYS_END_USER, DAYS_TAG)
 _KEY = ("workspace", "grain", "at", "series")
 
@@ -109,8 +109,8 @@ def _added_up(rows: Iterable[Row]) -> dict[Grain, _Sums]:
             for name in {tag_name(*tag) for tag in json.decode(tags).items()}:
                 _add(by_tag, (workspace, ended_ms // DAY_MS, (app, outcome, name)), numbers, times)
     found = {HOURS: base}
-    for grain, spans in ((HOURS_WHAT, 1), (DAYS, _DAY), (DAYS_WHAT, _DAY)):
-        found[grain] = _folded(base, spans, len(_BASE) - len(grain.dimensions))
+    for grain in (HOURS_WHAT, DAYS, DAYS_WHAT, DAYS_WHO):
+        found[grain] = _folded(base, grain)
     found |= {DAYS_END_USER: by_user, DAYS_TAG: by_tag}
     return {grain: of_grain for grain, of_grain in found.items() if of_grain}
 
@@ -122,11 +122,13 @@ def _add(sums: _Sums, key: tuple[str, int, tuple[str, ...]], numbers: Iterable[i
     found.add(numbers, times)
 
 
-def _folded(base: _Sums, spans: int, left_out: int) -> _Sums:
-    """Without the first `left_out` texts: who called."""
+def _folded(base: _Sums, grain: Grain) -> _Sums:
+    """Sums by hour and everything, by fewer dimensions or longer spans."""
+    texts_of: Any = itemgetter(*(_BASE.index(name) for name in grain.dimensions))
+    hours = grain.span_ms // HOUR_MS
     sums: _Sums = {}
     for (workspace, at, texts), part in base.items():
-        _add(sums, (workspace, at // spans, texts[left_out:]), part.numbers, part.times)
+        _add(sums, (workspace, at // hours, texts_of(texts)), part.numbers, part.times)
     return sums
 
 

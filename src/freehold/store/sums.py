@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, case, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Label, Select, Table, case, cast, func, literal, select
 
 from freehold.store import histogram
 from freehold.store.grains import LATENCIES, Grain
@@ -55,9 +55,11 @@ def answerable(connection: Connection, wanted: Wanted) -> Span:
 def sums(connection: Connection, wanted: Wanted, measures: Sequence[str]) -> Iterator[Part]:
     """`measures`: of MEASURES, and FAILED."""
     for piece in pieces(wanted.span, wanted.dimensions, wanted.step_ms):
-        summed = [func.sum(_measure(name, piece.grain)) for name in measures]
-        chosen = _selected(connection, piece, wanted, summed, rollups, named=FAILED in measures).group_by(*_labels(wanted))
-        for at, *values in connection.execute(chosen):
+        if piece.grain is None:
+            chosen = _calls(connection, piece, wanted, [func.sum(_of_call(name)) for name in measures])
+        else:
+            chosen = _rolled_up(piece.grain, piece, wanted, measures)
+        for at, *values in connection.execute(chosen.group_by(*_labels(wanted))):
             group, numbers = values[: len(wanted.by)], values[len(wanted.by) :]
             yield Part(at, tuple(group), [int(n or 0) for n in numbers])  # PostgreSQL's sums are decimals
 
@@ -66,54 +68,81 @@ def histograms(connection: Connection, wanted: Wanted, names: Sequence[str]) -> 
     """`names`: of LATENCIES. `numbers` are histograms."""
     assert set(names) <= set(LATENCIES)
     for piece in pieces(wanted.span, wanted.dimensions, wanted.step_ms):
-        of = calls if piece.grain is None else latencies
         read: Any = histogram.one if piece.grain is None else histogram.unpacked
-        for at, *values in connection.execute(_selected(connection, piece, wanted, [of.c[n] for n in names], latencies)):
+        if piece.grain is None:
+            chosen = _calls(connection, piece, wanted, [calls.c[name] for name in names])
+        else:
+            at, within = _within(latencies, piece.grain, piece, wanted)
+            chosen = select(at, *_texts(wanted), *(latencies.c[name] for name in names)).where(*within)
+            if wanted.by:
+                chosen = chosen.join_from(latencies, series, series.c.id == latencies.c.series)
+        for at_step, *values in connection.execute(chosen):
             group, stored = values[: len(wanted.by)], values[len(wanted.by) :]
-            yield Part(at, tuple(group), [read(one) for one in stored])
+            yield Part(at_step, tuple(group), [read(one) for one in stored])
 
 
 def _labels(wanted: Wanted) -> list[str]:
-    """Of what `_selected` can be grouped by. No names of columns, which would come first."""
+    """What the rows are grouped by. No names of columns, which would come first."""
     return [*(["in_step"] if wanted.step_ms else []), *(f"by_{name}" for name in wanted.by)]
 
 
-def _selected(
-    connection: Connection, piece: Piece, wanted: Wanted, what: Sequence[ColumnElement[Any]], table: Any, *, named: bool = False
-) -> Select[Any]:
-    """Rows of: at, the texts of `wanted.by`, and `what`. `named`: that needs the texts, too."""
-    span, grain = piece.span, piece.grain
-    tags: Any = None
-    if grain is None:
-        time, unit = calls.c.ended_ms, 1
-        within = [calls.c.workspace == wanted.workspace]
-        if "end_user" in wanted.dimensions:
-            within.append(calls.c.end_user != "")  # as in the roll-up of those
-        if "tag" in wanted.dimensions:
-            each = func.json_each if connection.dialect.name == "sqlite" else func.json_each_text
-            tags = each(calls.c.tags).table_valued("key", "value")
-    else:
-        time, unit = table.c.at, grain.span_ms
-        within = [table.c.workspace == wanted.workspace, table.c.grain == grain.number]
-    within.append(time >= span.from_ms // unit)
+def _texts(wanted: Wanted) -> list[ColumnElement[Any]]:
+    return [series.c[name].label(f"by_{name}") for name in wanted.by]
+
+
+def _rolled_up(grain: Grain, piece: Piece, wanted: Wanted, measures: Sequence[str]) -> Select[Any]:
+    """Rows of: the step, the texts of `wanted.by`, and sums; still to be grouped."""
+    at, within = _within(rollups, grain, piece, wanted)
+    if not wanted.by and FAILED not in measures:
+        return select(at, *(func.sum(rollups.c[name]) for name in measures)).where(*within)
+    table: Any = rollups
+    if wanted.step_ms != grain.span_ms:
+        # First by series, without their texts: of many rows only few are left to be looked up.
+        names = dict.fromkeys("calls" if name == FAILED else name for name in measures)
+        added = [func.sum(rollups.c[name]).label(name) for name in names]
+        grouped = ["in_step", rollups.c.series] if wanted.step_ms else [rollups.c.series]
+        table = select(at, rollups.c.series, *added).where(*within).group_by(*grouped).subquery()
+        at, within = table.c.in_step.label("in_step") if wanted.step_ms else at, []
+    failed = func.sum(case((series.c.outcome != "ok", table.c.calls), else_=0))
+    summed = [failed if name == FAILED else func.sum(table.c[name]) for name in measures]
+    return select(at, *_texts(wanted), *summed).join_from(table, series, series.c.id == table.c.series).where(*within)
+
+
+def _within(table: Table, grain: Grain, piece: Piece, wanted: Wanted) -> tuple[Label[Any], list[ColumnElement[bool]]]:
+    """The step, and which rows of `table` are meant."""
+    at, span, unit = table.c.at, piece.span, grain.span_ms
+    within = [table.c.workspace == wanted.workspace, table.c.grain == grain.number, at >= span.from_ms // unit]
     if span.to_ms is not None:
-        within.append(time < span.to_ms // unit)
-    texts = {name: _dimension(name, grain, tags) for name in wanted.dimensions}
+        within.append(at < span.to_ms // unit)
+    if wanted.where:
+        chosen = [series.c[name].in_(list(values)) for name, values in wanted.where.items()]
+        within.append(table.c.series.in_(select(series.c.id).where(series.c.workspace == wanted.workspace, *chosen)))
+    return _step(at, wanted.step_ms // unit), within
+
+
+def _step(time: ColumnElement[int], units: int) -> Label[Any]:
+    return (literal(0) if not units else time if units == 1 else time // units).label("in_step")
+
+
+def _calls(connection: Connection, piece: Piece, wanted: Wanted, what: Sequence[ColumnElement[Any]]) -> Select[Any]:
+    """Rows of: the step, the texts of `wanted.by`, and `what`; still to be grouped."""
+    c, tags = calls.c, None
+    within = [c.workspace == wanted.workspace, c.ended_ms >= piece.span.from_ms]
+    if piece.span.to_ms is not None:
+        within.append(c.ended_ms < piece.span.to_ms)
+    if "end_user" in wanted.dimensions:
+        within.append(c.end_user != "")  # as in the roll-up of those
+    if "tag" in wanted.dimensions:
+        each = func.json_each if connection.dialect.name == "sqlite" else func.json_each_text
+        tags = each(c.tags).table_valued("key", "value")
+    texts = {name: _text_of_call(name, tags) for name in wanted.dimensions}
     within += [texts[name].in_(list(values)) for name, values in wanted.where.items()]
-    step = wanted.step_ms // unit
-    at = literal(0) if not step else time if step == 1 else time // step
     by = [texts[name].label(f"by_{name}") for name in wanted.by]
-    chosen = select(at.label("in_step"), *by, *what).where(and_(*within))
-    if tags is not None:
-        chosen = chosen.select_from(calls.join(tags, literal(True)))
-    elif grain is not None and (wanted.dimensions or named):
-        chosen = chosen.select_from(table.join(series, series.c.id == table.c.series))
-    return chosen
+    chosen = select(_step(c.ended_ms, wanted.step_ms), *by, *what).where(*within)
+    return chosen if tags is None else chosen.select_from(calls.join(tags, literal(True)))
 
 
-def _dimension(name: str, grain: Grain | None, tags: Any) -> ColumnElement[Any]:
-    if grain is not None:
-        return series.c[name]
+def _text_of_call(name: str, tags: Any) -> ColumnElement[Any]:
     if name == "tag":
         return case((tags.c.value == "", tags.c.key), else_=tags.c.key + "=" + tags.c.value)  # as tag_name says
     if name == "route":
@@ -121,15 +150,12 @@ def _dimension(name: str, grain: Grain | None, tags: Any) -> ColumnElement[Any]:
     return calls.c[name]
 
 
-def _measure(name: str, grain: Grain | None) -> ColumnElement[Any]:
-    if name == FAILED:
-        outcome, count = (calls.c.outcome, literal(1)) if grain is None else (series.c.outcome, rollups.c.calls)
-        return case((outcome != "ok", count), else_=0)
-    if grain is not None:
-        return rollups.c[name]
+def _of_call(name: str) -> ColumnElement[Any]:
     match name:
         case "calls":
             return literal(1)
+        case "failed":
+            return case((calls.c.outcome != "ok", 1), else_=0)
         case "estimated":
             return case((calls.c.estimated, 1), else_=0)
         case "unpriced":

@@ -10,7 +10,19 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, LargeBinary, Table, Text, UniqueConstraint
 from sqlalchemy.sql.schema import SchemaItem
 
-from freehold.store.columns import document, flag, maybe_number, maybe_sealed, maybe_text, metadata, number, sealed, text
+from freehold.store.columns import (
+    document,
+    flag,
+    maybe_document,
+    maybe_flag,
+    maybe_number,
+    maybe_sealed,
+    maybe_text,
+    metadata,
+    number,
+    sealed,
+    text,
+)
 
 
 def _object(name: str, *columns: SchemaItem) -> Table:
@@ -43,11 +55,12 @@ users = Table(
     text("email"),  # in lower case
     text("name"),
     text("password"),  # argon2id; "": signs in otherwise
-    maybe_sealed("totp"),  # the second factor's secret; NULL: none
+    maybe_sealed("totp"),  # the second factor's secret (control/totp.py seals it); NULL: none
+    maybe_sealed("totp_new"),  # one that is not confirmed yet
     number("totp_used"),  # the last time step that was used: a code counts once
+    maybe_document("recovery"),  # digests in hex of the codes that stand in for the second factor, each once
     flag("operator"),  # looks after the installation: makes and removes workspaces
     flag("disabled"),
-    maybe_text("external_id"),  # the provisioning system's
     number("created_ms"),
     number("updated_ms"),
     number("version"),
@@ -72,6 +85,7 @@ sessions = Table(
     text("id"),  # to name it in lists
     text("user_id"),
     text("csrf"),
+    maybe_text("provider"),  # the identity provider's name; NULL: signed in with a password
     text("address"),
     text("agent"),
     number("created_ms"),
@@ -85,8 +99,9 @@ sessions = Table(
 invites = _object(
     "invites",
     sealed("digest"),
-    text("email"),  # in lower case; the name is the person's
+    text("email"),  # in lower case; "": whoever sets the installation up. The name is the person's
     text("role"),
+    maybe_flag("operator"),  # it makes an operator too: good only while there is no user at all
     number("expires_ms"),
     number("accepted_ms"),  # 0: not yet
     UniqueConstraint("digest", name="invites_by_digest"),
@@ -106,7 +121,8 @@ failures = Table(
 
 teams = _object(
     "teams",
-    maybe_text("external_id"),
+    maybe_text("managed_by"),  # NULL: by hand; "scim"
+    maybe_text("external_id"),  # the provisioning system's
     UniqueConstraint("workspace", "name", name="teams_by_name"),
 )
 
@@ -116,9 +132,14 @@ members = _object(
     text("kind"),  # person, service
     maybe_text("user_id"),  # NULL: a service account
     text("role"),  # control/rights.py
+    maybe_text("managed_by"),  # who keeps the role: NULL: by hand; "scim"; "oidc:" and the provider's name
+    maybe_text("user_name"),  # the provisioning system's, in lower case
+    maybe_text("external_id"),  # its own id
+    maybe_document("provisioned"),  # what it said of the person
     flag("disabled"),
     ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
     UniqueConstraint("workspace", "user_id", name="members_by_user"),
+    UniqueConstraint("workspace", "user_name", name="members_by_user_name"),
     Index("members_of_user", "user_id"),
 )
 
@@ -187,12 +208,13 @@ keys = _object(
 providers = _object("providers", document("config"), UniqueConstraint("workspace", "name", name="providers_by_name"))
 routes = _object("routes", document("config"), UniqueConstraint("workspace", "name", name="routes_by_name"))
 
-# Secrets for providers. `secret` opens with the workspace's key alone.
+# Secrets for providers. `secret` opens with the workspace's key alone (store/credential.py says what is in it).
 credentials = _object(
     "credentials",
     text("provider"),
     sealed("secret"),
-    text("last4"),
+    text("last4"),  # "": too short to show any of it, or a reference
+    maybe_text("reference"),  # to be seen; what counts is sealed
     flag("disabled"),
     UniqueConstraint("workspace", "provider", "name", name="credentials_by_name"),
 )
@@ -227,20 +249,26 @@ audit = Table(
     text("object"),
     maybe_text("before"),  # JSON, with sorted names and without secrets
     maybe_text("after"),
-    text("digest"),
+    text("digest"),  # keyed by the master key
     Index("audit_by_time", "workspace", "at_ms"),
 )
 
-# Answers to requests that carried an Idempotency-Key.
+# How far the audit log has been sent to a syslog server.
+audit_sent = Table(
+    "audit_sent",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    number("sequence"),
+)
+
+# Answers to requests that carried an Idempotency-Key. The request's digest is sealed with the answer: it may tell of a secret.
 replies = Table(
     "replies",
     metadata,
     Column("actor", Text, primary_key=True),
     Column("idempotency_key", Text, primary_key=True),
-    text("request"),  # digest of method, path and body
-    number("status"),
-    sealed("body"),
-    text("etag"),
+    sealed("answer"),
     number("at_ms"),
     Index("replies_by_time", "at_ms"),
 )

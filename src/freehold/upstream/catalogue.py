@@ -33,6 +33,8 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """`base_url` "" means that the user must give one; `notes` then says how it looks. Its gaps, such as `{region}`, are filled
     from the provider's fields in freehold.yaml, else from the variables in `fill`, else from `defaults`; `{model}` by the target.
 
+    `kinds` of "passthrough" alone: the vendor's API is one of its own, reached below /passthrough/NAME/ only; `dialect` then says
+    how its errors are read, not what it speaks.
     `auth` "none" means that no key is needed; one that is configured all the same is sent as a bearer token.
     A `dialect` that this version does not have leaves the row to those in `also` that it has.
     """
@@ -47,7 +49,7 @@ class ProviderRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     defaults: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)  # parameters of every call
     paths: dict[Kind, str] = field(default_factory=dict)  # where it differs from the dialect's own
-    credential: Literal["", "aws", "google", "azure"] = ""  # used where no key is given
+    credential: Literal["", "aws", "google", "azure", "ibm"] = ""  # used where no key is given
     auth: Auth = "bearer"
     env: tuple[str, ...] = ()  # environment variables that hold the key, the first one set wins
     zone: Literal["internal", "external"] = "external"

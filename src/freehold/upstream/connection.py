@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
-from freehold.base.errors import UpstreamBroken, UpstreamError
+from freehold.base.errors import GatewayError, UpstreamBroken, UpstreamError
 from freehold.upstream.reply import Reply
-from freehold.upstream.transport import Body, Timeouts
+from freehold.upstream.sending import Sending
+from freehold.upstream.transport import Body, Streamed, Timeouts
 
 if TYPE_CHECKING:
     from freehold.upstream.pool import Bucket
@@ -62,6 +63,7 @@ class Connection(asyncio.BufferedProtocol):
         "_parser",
         "_pieces",
         "_reply",
+        "_sending",
         "_skip_body",
         "_transport",
         "_turn",
@@ -88,6 +90,7 @@ class Connection(asyncio.BufferedProtocol):
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._dry = 0
         self._keep_alive = False
+        self._sending: Sending | None = None  # a body that has not left yet
         self._skip_body = False
         self._end_of_input = False
         self._turn = -1  # of the outbox, when the request was put into it
@@ -115,7 +118,10 @@ class Connection(asyncio.BufferedProtocol):
         self.phase = ASKED
         outbox = self._bucket.outbox
         self._turn = outbox.turn
-        if not isinstance(body, bytes):
+        if isinstance(body, Streamed):
+            outbox.put(self._transport.write, head)
+            self._sending = Sending(self, body, self._loop)
+        elif not isinstance(body, bytes):
             outbox.put(self._transport.writelines, (head, *body.pieces))
         elif len(body) < JOIN_BYTES:
             outbox.put(self._transport.write, head + body)
@@ -123,13 +129,33 @@ class Connection(asyncio.BufferedProtocol):
             outbox.put(self._transport.writelines, (head, body))
         return reply
 
-    def expire(self, error: UpstreamError) -> None:
-        """A deadline passed: close and tell the reader."""
+    def expire(self, error: GatewayError) -> None:
+        """A deadline passed, or the request can't be sent to its end: close and tell the reader."""
         self._close(error)
 
     def shut(self) -> None:
         """Close an idle connection, or one that nobody reads any more."""
         self._close(None)
+
+    # --- for a body that is sent as it arrives ---
+
+    def put(self, data: bytes) -> None:
+        self._bucket.outbox.put(self._transport.write, data)
+
+    def sent(self, last: bytes) -> None:
+        """These are the body's last bytes."""
+        self._sending = None
+        if last:
+            self._turn = self._bucket.outbox.turn
+            self.put(last)
+
+    def pause_writing(self) -> None:
+        if self._sending is not None:
+            self._sending.pause()
+
+    def resume_writing(self) -> None:
+        if self._sending is not None:
+            self._sending.resume()
 
     # --- reply.Source ---
 
@@ -255,7 +281,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._skip_body:
             body = b""
         sent = self._turn != self._bucket.outbox.turn and self._transport.get_write_buffer_size() == 0
-        if sent and self._keep_alive and not self._end_of_input:
+        if sent and self._sending is None and self._keep_alive and not self._end_of_input:
             if self.paused:
                 self.resume()
             self.phase = IDLE
@@ -268,7 +294,7 @@ class Connection(asyncio.BufferedProtocol):
             self._close(None)
         reply.finish(body)
 
-    def _close(self, error: UpstreamError | None) -> None:
+    def _close(self, error: GatewayError | None) -> None:
         """End the connection now. A reply that was still coming fails with `error`."""
         if self.phase == CLOSED:
             return
@@ -276,6 +302,9 @@ class Connection(asyncio.BufferedProtocol):
         reply = self._reply
         self._reply = None
         self._transport.abort()
+        if self._sending is not None:
+            self._sending.stop()
+            self._sending = None
         if reply is not None and error is not None:
             reply.fail(error)
 

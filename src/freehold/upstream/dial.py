@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from freehold.base.errors import UpstreamUnreachable
+from freehold.policy.egress import is_public
 from freehold.upstream.transport import Origin
 
 NAME_TTL_S = 30.0
@@ -35,6 +36,13 @@ class Dialer:
         """A connected protocol. Raises UpstreamUnreachable; the caller sets the deadline."""
         context = self._context(origin)
         addresses = await self._resolve(origin)
+        if origin.public_only:
+            addresses = [address for address in addresses if is_public(str(address[1][0]))]
+            if not addresses:
+                raise UpstreamUnreachable(
+                    f"the host name {origin.host!r} leads to no address of the public internet, and this provider's calls may "
+                    "go nowhere else; whoever looks after the installation can allow it (admin.private_networks)"
+                )
         try:
             sock = await race(addresses)
         except OSError as error:

@@ -12,7 +12,7 @@ from typing import Literal
 from freehold import __version__
 from freehold.upstream.transport import Origin
 
-Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
+Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "xi-api-key", "token", "plain", "none"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110 token
@@ -40,6 +40,7 @@ def header_line(name: str, value: str) -> bytes:
 def auth_headers(auth: Auth, api_key: str | None) -> bytes:
     """The header line that carries the upstream key; b"" where no key is set.
 
+    "token" and "plain" stand in the authorization header too, after the word Token and alone.
     "none" says that a server needs no key; where one is set nevertheless (vLLM --api-key) it goes as a bearer token.
     Raises ValueError, without the key in it, where the key could not be sent as it is.
     """
@@ -49,6 +50,8 @@ def auth_headers(auth: Auth, api_key: str | None) -> bytes:
         raise ValueError("the api_key holds spaces, line breaks or non-ASCII characters; check how it was pasted")
     if auth in ("bearer", "none"):
         return b"authorization: Bearer " + api_key.encode("ascii") + b"\r\n"
+    if auth in ("token", "plain"):
+        return b"authorization: " + (b"Token " if auth == "token" else b"") + api_key.encode("ascii") + b"\r\n"
     return auth.encode("ascii") + b": " + api_key.encode("ascii") + b"\r\n"
 
 
@@ -87,6 +90,11 @@ def request_head(
 def bodyless_head(constant: bytes, forwarded: bytes = b"") -> bytes:
     """The whole head of a request that has no body and, by its method, need not say so."""
     return b"%b%b\r\n" % (constant, forwarded)
+
+
+def chunked_head(constant: bytes, forwarded: bytes = b"") -> bytes:
+    """The whole head of a request whose body's length is not known."""
+    return b"%btransfer-encoding: chunked\r\n%b\r\n" % (constant, forwarded)
 
 
 def complete_head(constant: bytes, body_bytes: int, forwarded: bytes = b"") -> bytes:

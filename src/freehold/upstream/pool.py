@@ -16,7 +16,7 @@ from freehold.upstream.dial import Dialer
 from freehold.upstream.reply import Reply
 from freehold.upstream.sandbox import answer
 from freehold.upstream.socket import Socket
-from freehold.upstream.transport import Body, Origin, Timeouts
+from freehold.upstream.transport import Body, Origin, Streamed, Timeouts
 
 # Below the 60 s of AWS load balancers and nginx's 75 s: closing first is cheaper than losing the race against their closing.
 # Servers with less (Node and uvicorn: 5 s) say so in Keep-Alive, or close and are seen to.
@@ -113,8 +113,10 @@ class Pool:
         A request is repeated once, on a new connection, in one case: its connection had served another call before and
         was closed within STALE_WINDOW_S, without one byte of reply. That is a server dropping an idle connection just as
         we wrote to it. A POST is not idempotent, but here no server has begun to answer it; a fresh connection that dies
-        the same way is never retried.
+        the same way is never retried. Nor is a body that is sent as it arrives; it gets a new connection where there can be one.
         """
+        if isinstance(body, Streamed):
+            return await self._send_stream(origin, head, body, timeouts)
         bucket = self._buckets.get(origin)
         connection = bucket.take() if bucket is not None else None
         if connection is None:
@@ -157,8 +159,20 @@ class Pool:
                     waiter.set_exception(UpstreamTimeout("the gateway is shutting down"))
         await asyncio.sleep(0)  # let the transports finish closing
 
+    async def _send_stream(self, origin: Origin, head: bytes, body: Streamed, timeouts: Timeouts) -> Reply:
+        if origin.scheme == "sandbox":
+            while await body.read():
+                pass
+            return await answer(head, b"")
+        bucket = self._bucket(origin)
+        spare = bucket.take() if bucket.open >= bucket.limit else None
+        connection = spare or await self._fetch(bucket, timeouts)
+        return await self._started(connection, head, body, timeouts)
+
     async def _send_again(self, bucket: Bucket, head: bytes, body: Body, timeouts: Timeouts) -> Reply:
-        connection = await self._fetch(bucket, timeouts)
+        return await self._started(await self._fetch(bucket, timeouts), head, body, timeouts)
+
+    async def _started(self, connection: Connection, head: bytes, body: Body, timeouts: Timeouts) -> Reply:
         reply = connection.start(head, body, timeouts)
         try:
             await reply.arrival()

@@ -1,12 +1,13 @@
 """Where an upstream is and how long we wait for it: the values that every part of the transport shares.
 
 `pool.Pool.send` is the way in, `reply.Reply` the way out; connection.py speaks HTTP/1.1 and dial.py opens sockets.
-Base URLs come from the administrator's configuration, never from a client, and nothing here follows a redirect:
-a caller cannot make the gateway fetch an address of its choosing.
+Base URLs come from administrators, never from a client, and nothing here follows a redirect: a caller cannot make the gateway
+fetch an address of its choosing. Administrators of one tenant among several can't either (`Origin.public_only`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -28,7 +29,8 @@ class Timeouts(Struct, frozen=True):
 class Origin(Struct, frozen=True, cache_hash=True):
     """One place connections can be shared for. `ca_file` (PEM) replaces the system's trusted authorities.
 
-    `max_connections`: how many there may be, 0 for as many as the pool allows.
+    `max_connections`: how many there may be, 0 for as many as the pool allows. `public_only`: connections are opened to addresses
+    of the public internet only, whatever the name resolves to: a tenant wrote it (policy/egress.py).
     """
 
     scheme: Scheme
@@ -36,6 +38,7 @@ class Origin(Struct, frozen=True, cache_hash=True):
     port: int
     ca_file: str | None = None
     max_connections: int = 0
+    public_only: bool = False
 
     @property
     def authority(self) -> str:
@@ -66,10 +69,26 @@ class Pieces:
         return b"".join(self.pieces)
 
 
-Body = bytes | Pieces
+class Streamed:
+    """A request body that is read as it is sent: a connection of its own carries it, and nobody repeats it.
+
+    `size` in bytes, None where nobody knows it (it then goes in chunks). `read` gives the next bytes, b"" at the end; it
+    raises GatewayError where they don't come.
+    """
+
+    __slots__ = ("read", "size")
+
+    def __init__(self, size: int | None, read: Callable[[], Awaitable[bytes]]) -> None:
+        self.size = size
+        self.read = read
 
 
-def parse_base_url(url: str, ca_file: str | None = None, max_connections: int = 0) -> tuple[Origin, str]:
+Body = bytes | Pieces | Streamed
+
+
+def parse_base_url(
+    url: str, ca_file: str | None = None, max_connections: int = 0, *, public_only: bool = False
+) -> tuple[Origin, str]:
     """Split a provider's base URL into its origin and its path prefix ("" or "/v1", never ending in "/").
 
     SANDBOX_URL is the one base that is not http(s). Raises ValueError (safe to show; it never repeats a password)
@@ -95,5 +114,5 @@ def parse_base_url(url: str, ca_file: str | None = None, max_connections: int = 
     if port == 0:
         raise ValueError(f"base URL {url!r} has port 0; use 1 to 65535")
     scheme: Scheme = "https" if parts.scheme == "https" else "http"
-    origin = Origin(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], ca_file, max_connections)
+    origin = Origin(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], ca_file, max_connections, public_only)
     return origin, parts.path.rstrip("/")

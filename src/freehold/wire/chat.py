@@ -223,6 +223,12 @@ class Usage(Struct, omit_defaults=True):
     extras: Extras = field(default_factory=dict)
     seconds: float = 0.0  # of audio, where the provider bills by time
     characters: int = 0  # of text to be spoken, where the provider bills by length
+    audio_cached: int = 0  # a part of both `cache_read` and `audio_in`
+    image_in: int = 0
+    image_out: int = 0
+    image_cached: int = 0  # a part of both `cache_read` and `image_in`
+    images: int = 0  # asked for, where the provider bills by the picture
+    image_form: str = ""  # their quality and size ("hd 1024x1792", "512x512"), as far as the request says
 
 
 # --- events (a reply in time) and replies (a reply as a whole) --------------------

@@ -15,7 +15,7 @@ from msgspec import Raw, Struct, field
 from freehold.base.errors import GatewayError, UpstreamRefused
 from freehold.wire.chat import ChatRequest, Event, Failure, Usage
 from freehold.wire.embed import EmbeddingsCodec
-from freehold.wire.multipart import Upload
+from freehold.wire.multipart import Form, Upload
 from freehold.wire.rank import RerankCodec
 
 Kind = Literal[
@@ -59,6 +59,7 @@ class Asked(Struct, frozen=True):
     id: str = ""  # what stands for {id}: letters, digits and "._~-" only
     raw_query: str = ""
     content_type: bytes = b""  # of the request
+    form: Form | None = None  # a multipart body as far as it was read, where it is still arriving
 
 
 NOTHING_ASKED = Asked()

@@ -60,6 +60,11 @@ def _explain(error: DecodeError | UnicodeDecodeError, size: int) -> str:
 join = json.Encoder().encode  # dict[str, Raw] -> bytes; raw values are written as they are
 
 
+def raws(members: dict[str, Any]) -> dict[str, Raw]:
+    """The members as JSON, each apart. One encoding of them all and one look over it cost less than one encoding a member."""
+    return _decode_fields(join(members)) if members else {}
+
+
 class TopLevelScanner:
     """Reads one JSON document in any chunking, in bounded memory, at the speed of `bytes.find`.
 

@@ -9,6 +9,7 @@ from freehold.wire.dialects.bedrock import BedrockDialect
 from freehold.wire.dialects.bedrock_invoke import BedrockInvokeDialect
 from freehold.wire.dialects.cohere import CohereDialect
 from freehold.wire.dialects.gemini import GeminiDialect
+from freehold.wire.dialects.gemini.vertex import GeminiOnVertex
 from freehold.wire.dialects.jina import JINA
 from freehold.wire.dialects.ollama import OllamaDialect
 from freehold.wire.dialects.openai_chat import OpenAIChatDialect
@@ -34,4 +35,4 @@ _ALL: tuple[Dialect, ...] = (
 # What clients and upstreams speak.
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
 # And the forms of them that only upstreams speak.
-SPOKEN: dict[str, Dialect] = {**DIALECTS, "anthropic_vertex": AnthropicOnVertex()}
+SPOKEN: dict[str, Dialect] = {**DIALECTS, "anthropic_vertex": AnthropicOnVertex(), "gemini_vertex": GeminiOnVertex()}

@@ -24,7 +24,8 @@ _DIMENSIONS = (
     *("end_user", "tag"),
 )
 _ALL, _WHAT = _DIMENSIONS[:13], _DIMENSIONS[5:13]
-_GRAINS = ((1, 1, 0), (2, 1, 5), (3, 24, 0), (4, 24, 5))  # number, hours, how many of _ALL are left out at its beginning
+_WHO = (*_DIMENSIONS[:5], "outcome")
+_GRAINS = ((1, 1, _ALL), (2, 1, _WHAT), (3, 24, _ALL), (4, 24, _WHAT), (7, 24, _WHO))  # number, hours, dimensions
 _LATENCIES = ("total_us", "first_us", "overhead_us")
 _MEASURES = (
     *("calls", "unpriced", "estimated", "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning"),
@@ -70,8 +71,8 @@ def _fill(connection: Connection, series: Table, rollups: Table, latencies: Tabl
     """A day at a time: no more than its sums are in memory."""
     ids: dict[tuple[str, tuple[str, ...]], int] = {}
     for base in _days(connection):
-        for number, hours, left_out in _GRAINS:
-            names, sums = _ALL[left_out:], _folded(base, hours, left_out)
+        for number, hours, names in _GRAINS:
+            sums = _folded(base, hours, names)
             for workspace, _, texts in sums:
                 if (workspace, texts) not in ids:
                     digest = sha256("\0".join((",".join(names), *texts)).encode()).digest()[:16]
@@ -111,10 +112,11 @@ def _days(connection: Connection) -> Iterator[_Sums]:
             yield sums
 
 
-def _folded(base: _Sums, hours: int, left_out: int) -> _Sums:
+def _folded(base: _Sums, hours: int, names: tuple[str, ...]) -> _Sums:
+    at = [_ALL.index(name) for name in names]
     sums: _Sums = {}
     for (workspace, hour, texts), new in base.items():
-        place = (workspace, hour // hours, texts[left_out:])
+        place = (workspace, hour // hours, tuple([texts[n] for n in at]))
         sums[place] = list(map(add, sums[place], new)) if place in sums else new
     return sums
 

@@ -36,9 +36,10 @@ def _people() -> None:
         Column("id", Text, primary_key=True),
         *_texts("email", "name", "password"),
         Column("totp", LargeBinary),
+        Column("totp_new", LargeBinary),
         *_numbers("totp_used"),
+        Column("recovery", JSON),
         *_flags("operator", "disabled"),
-        Column("external_id", Text),
         *_numbers("created_ms", "updated_ms", "version"),
         UniqueConstraint("email", name="users_by_email"),
     )
@@ -52,7 +53,9 @@ def _people() -> None:
     op.create_table(
         "sessions",
         Column("digest", LargeBinary, primary_key=True),
-        *_texts("id", "user_id", "csrf", "address", "agent"),
+        *_texts("id", "user_id", "csrf"),
+        Column("provider", Text),
+        *_texts("address", "agent"),
         *_numbers("created_ms", "seen_ms", "expires_ms"),
         _of_user(),
     )
@@ -61,6 +64,7 @@ def _people() -> None:
         "invites",
         _bytes("digest"),
         *_texts("email", "role"),
+        Column("operator", Boolean),
         *_numbers("expires_ms", "accepted_ms"),
         UniqueConstraint("digest", name="invites_by_digest"),
     )
@@ -68,15 +72,25 @@ def _people() -> None:
 
 
 def _organisation() -> None:
-    _object("teams", Column("external_id", Text), UniqueConstraint("workspace", "name", name="teams_by_name"))
+    _object(
+        "teams",
+        Column("managed_by", Text),
+        Column("external_id", Text),
+        UniqueConstraint("workspace", "name", name="teams_by_name"),
+    )
     _object(
         "members",
         *_texts("kind"),
         Column("user_id", Text),
         *_texts("role"),
+        Column("managed_by", Text),
+        Column("user_name", Text),
+        Column("external_id", Text),
+        Column("provisioned", JSON),
         *_flags("disabled"),
         _of_user(),
         UniqueConstraint("workspace", "user_id", name="members_by_user"),
+        UniqueConstraint("workspace", "user_name", name="members_by_user_name"),
     )
     op.create_index("members_of_user", "members", ["user_id"])
     op.create_table(
@@ -133,6 +147,7 @@ def _ways() -> None:
         *_texts("provider"),
         _bytes("secret"),
         *_texts("last4"),
+        Column("reference", Text),
         *_flags("disabled"),
         UniqueConstraint("workspace", "provider", "name", name="credentials_by_name"),
     )
@@ -157,13 +172,16 @@ def _happened() -> None:
     )
     op.create_index("audit_by_time", "audit", ["workspace", "at_ms"])
     op.create_table(
+        "audit_sent",
+        Column("workspace", Text, primary_key=True),
+        Column("target", Text, primary_key=True),
+        *_numbers("sequence"),
+    )
+    op.create_table(
         "replies",
         Column("actor", Text, primary_key=True),
         Column("idempotency_key", Text, primary_key=True),
-        *_texts("request"),
-        *_numbers("status"),
-        _bytes("body"),
-        *_texts("etag"),
+        _bytes("answer"),
         *_numbers("at_ms"),
     )
     op.create_index("replies_by_time", "replies", ["at_ms"])

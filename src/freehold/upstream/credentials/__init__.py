@@ -1,7 +1,8 @@
 """What a cloud wants instead of a fixed key: a signature on each request, or a token that is fetched and expires.
 
 A fixed `api_key` has no part in this: it stands in the request head that is built once (head.py).
-One file a kind: aws.py, google.py, azure.py. rotating.py keeps their secrets fresh in the background, ask.py is their HTTP.
+One file a kind: aws.py, google.py, azure.py, ibm.py. rotating.py keeps their secrets fresh in the background, ask.py is their
+HTTP.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from freehold.upstream.credentials.ask import Ask, asker
 from freehold.upstream.credentials.aws import AwsCredential
 from freehold.upstream.credentials.azure import azure_credential
 from freehold.upstream.credentials.google import google_credential
+from freehold.upstream.credentials.ibm import ibm_credential
 from freehold.upstream.pool import Pool
 
 
 class Credential(Protocol):
+    signs_body: bool  # `lines` depends on the body, which must then be whole before it is sent
+
     def warm(self) -> None:
         """Begin to fetch the secret, if none is there, without waiting for it. Needs a running loop."""
         ...
@@ -66,5 +70,7 @@ class Credentials:
             if not region:
                 raise ValueError(f"providers.{provider}.region: missing; AWS requests are signed for a region")
             return AwsCredential(provider, given, region, self._ask, self._env)
-        make = google_credential if given.type == "google" else azure_credential
-        return make(provider, given, self._ask, self._env)
+        return _TOKENS[given.type](provider, given, self._ask, self._env)
+
+
+_TOKENS = {"google": google_credential, "azure": azure_credential, "ibm": ibm_credential}

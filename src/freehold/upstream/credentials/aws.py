@@ -48,6 +48,8 @@ class _Keys(Struct, rename="pascal"):
 class AwsCredential:
     """A credentials.Credential."""
 
+    signs_body = True
+
     def __init__(self, owner: str, given: CredentialConfig, region: str, ask: Ask, env: Mapping[str, str]) -> None:
         self._secret = Rotating(owner, AwsSources(given, region, ask, env).fetch)
         self._signers = tuple(Signer(region, service) for service in _SERVICES)

@@ -124,6 +124,8 @@ def renewal_s(held: Fetched[T], now_s: float) -> float:
 class Bearer:
     """A token that is sent as it is: `authorization: Bearer ...`. A credentials.Credential."""
 
+    signs_body = False
+
     def __init__(self, owner: str, fetch: Callable[[], Awaitable[Fetched[str]]]) -> None:
         async def line() -> Fetched[bytes]:
             fetched = await fetch()

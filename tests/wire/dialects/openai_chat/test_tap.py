@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec import ValidationError, convert
 
 from freehold.wire.chat import Usage
 from freehold.wire.dialect import Quirks, Relay
 from freehold.wire.dialects.openai_chat import tap as tap_module
-from freehold.wire.dialects.openai_chat.usage import Counts, read_usage
 
 from .bodies import DIALECT, chunk, cut, dump, opened, sse
 
@@ -302,37 +300,3 @@ def test_a_whole_error_with_status_200_is_a_failure() -> None:
     assert not relay.done
     assert relay.failure is not None
     assert (relay.failure.status, relay.failure.code) == (400, "content_filter")
-
-
-_COUNT = st.one_of(st.none(), st.integers(-2, 50), st.floats(0, 9), st.text(max_size=2))
-_DETAILS = st.one_of(
-    st.none(),
-    st.dictionaries(
-        st.sampled_from(["cached_tokens", "audio_tokens", "cache_write_tokens", "reasoning_tokens", "text_tokens"]), _COUNT
-    ),
-)
-_USAGE = st.fixed_dictionaries(
-    {},
-    optional={
-        "prompt_tokens": _COUNT,
-        "completion_tokens": _COUNT,
-        "total_tokens": _COUNT,
-        "prompt_tokens_details": _DETAILS,
-        "completion_tokens_details": _DETAILS,
-        "cached_tokens": _COUNT,
-        "prompt_cache_hit_tokens": _COUNT,
-        "reasoning_tokens": _COUNT,
-        "server_tool_use_details": st.just({"web_search_requests": 2}),
-        "service_tier": st.sampled_from(["flex", None]),
-        "cost": st.floats(0, 1),
-    },
-)
-
-
-@given(_USAGE)
-def test_the_quick_way_to_read_usage_reads_what_the_thorough_one_does(usage: dict[str, Any]) -> None:
-    try:
-        counts = convert(usage, Counts)
-    except ValidationError:
-        return  # the thorough way is taken
-    assert counts.read() == read_usage(usage, keep_extras=False)

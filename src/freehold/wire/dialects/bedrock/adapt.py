@@ -95,7 +95,7 @@ def adapt(request: ChatRequest, model: str, dropped: Dropped) -> ChatRequest:
 
 
 class _Turns(Turns):
-    max_id_chars = 60  # of 64: a number may follow
+    max_id_chars: int | None = 60  # of 64: a number may follow
 
     def __init__(self, request: ChatRequest, maker: Family, dropped: Dropped) -> None:
         super().__init__(request, dropped)

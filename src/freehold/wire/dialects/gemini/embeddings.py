@@ -41,7 +41,7 @@ _PURPOSES: dict[str, Purpose] = {
     "FACT_VERIFICATION": "query",
     "CODE_RETRIEVAL_QUERY": "query",
 }
-_TASKS = {purpose: task for task, purpose in reversed(_PURPOSES.items())}
+TASKS = {purpose: task for task, purpose in reversed(_PURPOSES.items())}
 _NO_TASK = ("", "TASK_TYPE_UNSPECIFIED")
 _int = json.Decoder(int, strict=False).decode
 _ORIGINAL = "requests"  # among the extras: the requests as they came
@@ -168,10 +168,10 @@ def _text(raw: Raw | None, path: str) -> str:
 def _written(request: EmbedRequest, number: int, name: str) -> dict[str, Any]:
     out: dict[str, Any] = {"model": name, "content": {"parts": [{"text": request.texts[number]}]}}
     if request.purpose:
-        out["taskType"] = _TASKS[request.purpose]
+        out["taskType"] = TASKS[request.purpose]
     if number < len(request.titles) and request.titles[number] and request.purpose in ("", "document"):
         out["title"] = request.titles[number]
-        out.setdefault("taskType", _TASKS["document"])  # Google takes titles for documents only
+        out.setdefault("taskType", TASKS["document"])  # Google takes titles for documents only
     if request.dimensions is not None:
         out["outputDimensionality"] = request.dimensions
     return out

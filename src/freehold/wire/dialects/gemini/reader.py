@@ -30,6 +30,7 @@ from freehold.wire.chat import (
     UsageReport,
 )
 from freehold.wire.dialects.gemini.events import FINISH, broken, failure, finish_word
+from freehold.wire.dialects.gemini.grounding import Searches
 from freehold.wire.dialects.gemini.parts import reply_part
 from freehold.wire.dialects.gemini.usage import canonical, has_counts, logprobs_in
 from freehold.wire.dialects.gemini.words import NAME, Fields, decode_any, decode_fields, decode_list, decode_str, encode
@@ -91,11 +92,13 @@ class ReplyReader:
         self._started = False
         self._reply_id = ""
         self._told: dict[str, Any] = {}
+        self._searches = Searches()
+        self._model = ""
         self._told_raw: Fields = {}
         self._feedback = Raw(b"null")
         self.ended = False  # nothing that follows counts
 
-    def chunk(self, data: bytes | Raw, events: list[Event]) -> None:
+    def chunk(self, data: Raw, events: list[Event]) -> None:
         if self.ended:
             return
         try:
@@ -127,7 +130,9 @@ class ReplyReader:
             self._told_raw |= raw_usage
             self._told |= decode_any(fields["usageMetadata"])
             if not self._merge or has_counts(self._told):
-                events.append(UsageReport(usage=canonical(self._told, self._told_raw)))
+                usage = canonical(self._told, self._told_raw)
+                usage.web_searches = self._searches.billed(self._model)
+                events.append(UsageReport(usage=usage))
 
     def _start(self, fields: Fields, events: list[Event]) -> None:
         self._started = True
@@ -136,7 +141,8 @@ class ReplyReader:
         for name in ("responseId", "modelVersion"):
             if name in fields and not _text(fields[name]):
                 extras[name] = fields[name]
-        events.append(Start(id=self._reply_id, model=_text(fields.get("modelVersion")), dialect=NAME, extras=extras))
+        self._model = _text(fields.get("modelVersion"))
+        events.append(Start(id=self._reply_id, model=self._model, dialect=NAME, extras=extras))
 
     def _candidate(self, fields: Fields, place: int, events: list[Event]) -> None:
         index = decode_any(fields["index"]) if "index" in fields else place
@@ -159,6 +165,9 @@ class ReplyReader:
                 self._logprobs(choice, raw, events)
             elif name not in _CANDIDATE_WORDS:
                 choice.extras[name] = raw
+                if name == "groundingMetadata":
+                    found = decode_any(raw)
+                    self._searches.add(found.get("webSearchQueries") if isinstance(found, dict) else None)
         if not is_null(fields.get("finishReason")):
             choice.reason = fields["finishReason"]
             if bytes(memoryview(choice.reason)[:1]) != b'"':
@@ -249,7 +258,7 @@ def _whole(body: bytes) -> list[Event]:
     events: list[Event] = []
     array = body.lstrip()[:1] == b"["
     reply = ReplyReader(merge=array)
-    chunks = decode_list(body) if array else [body]
+    chunks = decode_list(body) if array else [Raw(body)]
     for chunk in chunks:
         reply.chunk(chunk, events)
     if array and not chunks:
@@ -304,4 +313,4 @@ class StreamReader:
 
     def _event(self, data: bytes, events: list[Event]) -> None:
         if data.strip() and data.strip() != b"[DONE]":
-            self._reply.chunk(data, events)
+            self._reply.chunk(Raw(data), events)

@@ -14,6 +14,7 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, json
 from freehold.wire.chat import Failure, Usage
 from freehold.wire.dialect import CountTokens
 from freehold.wire.dialects.gemini.events import broken, failure, finish_word
+from freehold.wire.dialects.gemini.grounding import Searches
 from freehold.wire.dialects.gemini.usage import canonical, has_counts
 from freehold.wire.document import Document
 from freehold.wire.fields import TopLevelScanner
@@ -42,8 +43,13 @@ class _Content(Struct):
     parts: list[_Part] | None = None
 
 
+class _Grounding(Struct):
+    webSearchQueries: Any = None
+
+
 class _Candidate(Struct):
     content: _Content | None = None
+    groundingMetadata: _Grounding | None = None
     finishReason: Any = None
     index: Any = 0
 
@@ -87,11 +93,12 @@ def _parse(data: bytes) -> _Event | None:
 class _Tap:
     """What both taps know and how they learn it."""
 
-    __slots__ = ("_produced", "_started", "_told", "_unfinished", "_usage", "done", "failure", "finish", "model")
+    __slots__ = ("_produced", "_searches", "_started", "_told", "_unfinished", "_usage", "done", "failure", "finish", "model")
 
     def __init__(self, count: CountTokens) -> None:
         self._produced = Produced(count)
         self._told: dict[str, Any] = {}
+        self._searches: Searches | None = None
         self._started = False  # some candidate has come, or the prompt was blocked
         self._unfinished: set[int] = set()  # candidates without a finish reason so far
         self._usage: Usage | None = None  # of `_told`; None where that has changed since
@@ -105,6 +112,8 @@ class _Tap:
         """Every chunk reports totals, and only the last counts: worked out when it is asked for."""
         if self._usage is None and has_counts(self._told):
             self._usage = canonical(self._told)
+            if self._searches is not None:
+                self._usage.web_searches = self._searches.billed(self.model)
         return self._usage
 
     @usage.setter
@@ -138,6 +147,10 @@ class _Tap:
                 self.finish = word
         elif candidate.finishReason is None and not (index == 0 and self.finish):
             self._unfinished.add(index)
+        if candidate.groundingMetadata is not None:
+            self._searches = self._searches or Searches()
+            self._searches.add(candidate.groundingMetadata.webSearchQueries)
+            self._usage = None
         content = candidate.content
         for part in (content.parts if content is not None else None) or ():
             if type(part.text) is str:

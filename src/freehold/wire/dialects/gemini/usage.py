@@ -15,7 +15,9 @@ from freehold.wire.chat import Usage
 from freehold.wire.dialects.gemini.words import Fields, encode
 
 _COUNTS = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount", "totalTokenCount")
+_DETAILS = ("promptTokensDetails", "toolUsePromptTokensDetails", "cacheTokensDetails", "candidatesTokensDetails")
 _AUDIO = ("AUDIO", 4)
+_IMAGE = ("IMAGE", 2)
 
 
 def has_counts(wire: dict[str, Any]) -> bool:
@@ -31,14 +33,18 @@ def canonical(wire: dict[str, Any], raw: Fields | None = None) -> Usage:
         # Some streams tell no prompt count in the end, but a total.
         prompt = max(_count(wire.get("totalTokenCount")) - output, 0)
     tier = wire.get("serviceTier")
-    audio_in = _audio(wire.get("promptTokensDetails")) + _audio(wire.get("toolUsePromptTokensDetails"))
+    given, added, cached, made = (wire.get(name) for name in _DETAILS)
     return Usage(
         input=prompt,
         output=output,
         cache_read=min(_count(wire.get("cachedContentTokenCount")), prompt),
         reasoning=thoughts,
-        audio_in=min(audio_in, prompt),
-        audio_out=min(_audio(wire.get("candidatesTokensDetails")), output),
+        audio_in=min(_of(_AUDIO, given) + _of(_AUDIO, added), prompt),
+        audio_out=min(_of(_AUDIO, made), output),
+        audio_cached=_of(_AUDIO, cached),
+        image_in=min(_of(_IMAGE, given) + _of(_IMAGE, added), prompt),
+        image_out=min(_of(_IMAGE, made), output),
+        image_cached=_of(_IMAGE, cached),
         service_tier=tier if isinstance(tier, str) else "",
         extras={} if raw is None else dict(raw),
     )
@@ -64,10 +70,10 @@ def wire_usage(usage: Usage, own: bool) -> dict[str, Any]:
     return out
 
 
-def _audio(details: Any) -> int:
+def _of(modality: tuple[str, int], details: Any) -> int:
     if not isinstance(details, list):
         return 0
-    return sum(_count(item.get("tokenCount")) for item in details if isinstance(item, dict) and item.get("modality") in _AUDIO)
+    return sum(_count(item.get("tokenCount")) for item in details if isinstance(item, dict) and item.get("modality") in modality)
 
 
 def _count(value: Any) -> int:

@@ -16,7 +16,7 @@ from freehold.wire.chat import ChatRequest, Image, Opaque, Reasoning, Text
 from freehold.wire.dialect import Quirks
 from freehold.wire.dialects.ollama.messages_out import MessageEncoder
 from freehold.wire.dialects.ollama.request_in import OPTIONS
-from freehold.wire.dialects.ollama.words import FORM, GENERATE, IN, INNER, NAME, decode_any, raw
+from freehold.wire.dialects.ollama.words import FORM, GENERATE, IN, INNER, NAME, decode_any
 from freehold.wire.dialects.openai_chat.peek import fit
 
 _NO_PARAMETERS = Raw(b'{"type":"object","properties":{}}')
@@ -64,8 +64,8 @@ def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[by
         _foreign(request, dropped)
     if options:
         members["options"] = options
-    final, refused = fit({name: value if isinstance(value, Raw) else raw(value) for name, value in members.items()}, quirks)
-    return fields.join(final), (*dropped, *refused)
+    members, refused = fit(members, quirks)
+    return fields.join(members), (*dropped, *refused)
 
 
 def _check(request: ChatRequest, quirks: Quirks) -> None:

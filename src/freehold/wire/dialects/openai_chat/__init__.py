@@ -98,6 +98,9 @@ class OpenAIChatDialect:
 def _media_tap(peek: Peek, stream: bool, count: CountTokens) -> Relay:
     spoken = media.text_of(peek, "input") if peek.kind == "speech" else ""
     usage = Usage(input=count(spoken), characters=len(spoken), estimated=True) if spoken else None
+    if peek.kind == "images":
+        images, form = media.pictures_of(peek)
+        usage = Usage(input=count(media.input_text(peek)), images=images, image_form=form, estimated=True)
     if stream:
         return EventsTap(usage)
     return PassTap(usage) if peek.kind == "speech" or media.is_text(peek) else DocumentTap(usage)

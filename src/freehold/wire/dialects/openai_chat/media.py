@@ -39,7 +39,7 @@ PATHS: tuple[ClientPath, ...] = (
 KINDS: frozenset[Kind] = frozenset(client.kind for client in PATHS)
 DEFAULT_MODERATION = "omni-moderation-latest"  # what OpenAI takes where a request names no model
 
-_FORM_FIELDS = frozenset(("model", "stream", "prompt", "response_format"))
+FORM_FIELDS = frozenset(("model", "stream", "prompt", "response_format", "n", "size", "quality", "user"))
 _TEXT_FORMATS = ("text", "srt", "vtt")
 _decode_str = json.Decoder(str).decode
 _encode = json.Encoder().encode
@@ -101,16 +101,29 @@ def _peek_session(kind: Kind, asked: Asked) -> Peek:
 
 
 def _peek_form(body: bytes, kind: Kind, asked: Asked) -> Peek:
-    form = multipart.read_form(asked.content_type, body, _FORM_FIELDS)
+    form = asked.form or multipart.read_form(asked.content_type, body, FORM_FIELDS)
     model = form.texts.get("model", "")
     if not model:
         raise InvalidRequest("'model' is missing: name the model to ask in a field of the form", param="model")
     stream = form.texts.get("stream", "false").lower()
     if stream not in ("true", "false"):
         raise InvalidRequest(f"'stream' must be true or false, not {stream[:20]!r}", param="stream")
-    kept = {name: Raw(_encode(text)) for name, text in form.texts.items()}
     upload = Upload(asked.content_type, body, form.spans["model"])
-    return Peek(kind, kept, model, stream == "true", None, True, path=_below(asked), upload=upload, opaque=True)
+    return Peek(kind, fields_of(form), model, stream == "true", None, True, path=_below(asked), upload=upload, opaque=True)
+
+
+def fields_of(form: multipart.Form) -> dict[str, Raw]:
+    """A form's texts as if they had come as JSON."""
+    return {name: Raw(_encode(text)) for name, text in form.texts.items()}
+
+
+def pictures_of(opened: Peek) -> tuple[int, str]:
+    """How many pictures are asked for, and their quality and size ("hd 1024x1024", or "" where it says neither)."""
+    value = peeking.lenient(opened.fields.get("n"))
+    if isinstance(value, str) and value.isdecimal() and len(value) < 6:
+        value = int(value)
+    images = int(value) if isinstance(value, int | float) and 1 <= value < 100_000 else 1
+    return images, " ".join(filter(None, (text_of(opened, "quality")[:20], text_of(opened, "size")[:20])))
 
 
 def is_text(opened: Peek) -> bool:

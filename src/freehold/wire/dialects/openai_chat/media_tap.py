@@ -25,13 +25,19 @@ _WANTED = frozenset(("model", "usage", "error", "duration", "type"))
 _any = json.Decoder().decode
 
 
-def usage_of(value: Any, characters: int = 0) -> Usage | None:
-    """A decoded `usage` object in any spelling of these APIs; None where it tells nothing. Never raises."""
+def usage_of(value: Any, known: Usage | None = None) -> Usage | None:
+    """A decoded `usage` object in any spelling of these APIs; None where it tells nothing. Never raises.
+
+    `known`: what the request told.
+    """
     told = object_of(value)
     if "input_tokens" in told or "output_tokens" in told:
         inputs = object_of(told.get("input_tokens_details") or told.get("input_token_details"))
         outputs = object_of(told.get("output_tokens_details") or told.get("output_token_details"))
+        cached = object_of(inputs.get("cached_tokens_details"))
         input, output = count_of(told.get("input_tokens")), count_of(told.get("output_tokens"))
+        # All that an image API produces is pictures, unless it says otherwise.
+        drawn = output if known is not None and known.images and not outputs else count_of(outputs.get("image_tokens"))
         usage: Usage | None = Usage(
             input=input,
             output=output,
@@ -39,6 +45,10 @@ def usage_of(value: Any, characters: int = 0) -> Usage | None:
             audio_in=min(count_of(inputs.get("audio_tokens")), input),
             reasoning=min(count_of(outputs.get("reasoning_tokens")), output),
             audio_out=min(count_of(outputs.get("audio_tokens")), output),
+            audio_cached=count_of(cached.get("audio_tokens")),
+            image_in=min(count_of(inputs.get("image_tokens")), input),
+            image_out=min(drawn, output),
+            image_cached=count_of(cached.get("image_tokens")),
         )
     else:
         usage = read_usage(told, keep_extras=False)
@@ -46,8 +56,8 @@ def usage_of(value: Any, characters: int = 0) -> Usage | None:
     if seconds:
         usage = usage or Usage()
         usage.seconds = seconds
-    if usage is not None:
-        usage.characters = characters
+    if usage is not None and known is not None:
+        usage.characters, usage.images, usage.image_form = known.characters, known.images, known.image_form
     return usage
 
 
@@ -80,7 +90,7 @@ class PassTap:
         values = {name: value for name, raw in found.items() if (value := _value(raw)) is not None}
         if isinstance(values.get("model"), str):
             self.model = values["model"]
-        told = usage_of(values.get("usage"), self.usage.characters if self.usage is not None else 0)
+        told = usage_of(values.get("usage"), self.usage)
         if told is None and (duration := _seconds(values.get("duration"))):  # Whisper's verbose_json
             told = Usage(seconds=duration)
         self.usage = told or self.usage

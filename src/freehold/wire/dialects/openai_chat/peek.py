@@ -6,7 +6,7 @@ messages are the provider's to judge. `input_text` is the only function here tha
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import DecodeError, Raw, ValidationError, json
 
@@ -15,6 +15,8 @@ from freehold.wire import fields
 from freehold.wire.dialect import Kind, Peek, Quirks
 from freehold.wire.dialects.openai_chat.words import decode_any
 from freehold.wire.rerankform import check_rerank
+
+V = TypeVar("V")
 
 _decode_str = json.Decoder(str).decode
 _decode_int = json.Decoder(int).decode
@@ -150,12 +152,14 @@ def ask_usage(members: dict[str, Raw]) -> None:
     members["stream_options"] = Raw(fields.join(inner))
 
 
-def fit(members: dict[str, Raw], quirks: Quirks) -> tuple[dict[str, Raw], tuple[str, ...]]:
+def fit(members: dict[str, V], quirks: Quirks) -> tuple[dict[str, V], tuple[str, ...]]:
     """Rename and drop top-level fields as the provider needs. Order stays. Returns also the names left out.
 
     A field whose new name is already taken is dropped: the client's own spelling of it wins.
     """
-    kept: dict[str, Raw] = {}
+    if not quirks.rename and not quirks.drop:
+        return members, ()
+    kept: dict[str, V] = {}
     dropped: list[str] = []
     for name, value in members.items():
         new = quirks.rename.get(name, name)

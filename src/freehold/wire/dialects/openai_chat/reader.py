@@ -121,7 +121,7 @@ class ReplyReader:
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = ChoiceReader(index)
-            choice.reply_id = "".join(c for c in self._reply_id if c.isascii() and (c.isalnum() or c in "-_"))[:48]
+            choice.reply_id = _plain(self._reply_id)[:48]
         delta = item.get(self._bodies[0]) or item.get(self._bodies[1])
         if isinstance(delta, dict):
             choice.delta(delta, events)
@@ -133,6 +133,13 @@ class ReplyReader:
             message = delta if isinstance(delta, dict) else {}
             extras = {key: held for key, held in message.items() if key not in _MESSAGE_WORDS}
             choice.finish(item, extras, events)
+
+
+def _plain(reply_id: str) -> str:
+    """Its letters, digits, dashes and underscores; most have nothing else."""
+    if reply_id.isascii() and reply_id.replace("-", "").replace("_", "").isalnum():
+        return reply_id
+    return "".join(c for c in reply_id if c.isascii() and (c.isalnum() or c in "-_"))
 
 
 class StreamReader:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw
-
 from freehold.base.errors import Unsupported
 from freehold.wire import fields
 from freehold.wire.chat import ChatRequest, Reasoning, Tool, ToolChoice
@@ -64,11 +62,12 @@ def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[by
         _own(request, members)
     else:
         _foreign(request, members, quirks, dropped)
-    final = {name: value if isinstance(value, Raw) else raw(value) for name, value in members.items()}
     if request.stream and quirks.stream_usage == "ask" and request.include_usage is not True:
-        ask_usage(final)
-    final, refused = fit(final, quirks)
-    return fields.join(final), (*dropped, *refused)
+        if "stream_options" in members:
+            members["stream_options"] = raw(members["stream_options"])
+        ask_usage(members)
+    members, refused = fit(members, quirks)
+    return fields.join(members), (*dropped, *refused)
 
 
 def _check(request: ChatRequest, quirks: Quirks) -> None:

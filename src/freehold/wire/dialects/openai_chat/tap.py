@@ -17,8 +17,9 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, json
 
 from freehold.wire.chat import Failure, Usage
 from freehold.wire.dialect import CountTokens
+from freehold.wire.dialects.openai_chat.counts import Counts
 from freehold.wire.dialects.openai_chat.errors import failure_of
-from freehold.wire.dialects.openai_chat.usage import Counts, read_usage
+from freehold.wire.dialects.openai_chat.usage import read_usage
 from freehold.wire.dialects.openai_chat.words import decode_any
 from freehold.wire.fields import TopLevelScanner
 from freehold.wire.sse import blank_lines, parse_block

@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec import Raw, json
 
 from freehold.wire.chat import Extras, FinishReason, Opaque
+from freehold.wire.fields import raws
 
 NAME: Final = "openai_chat"
 
@@ -71,4 +72,4 @@ def opaque(kind: str, value: Any, field: str = "") -> Opaque:
 
 def rest_of(value: dict[str, Any], known: frozenset[str]) -> Extras:
     """The members that have no word of ours, raw."""
-    return {key: raw(member) for key, member in value.items() if key not in known}
+    return raws({key: member for key, member in value.items() if key not in known})

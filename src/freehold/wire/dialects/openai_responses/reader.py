@@ -17,6 +17,7 @@ from freehold.wire.dialects.openai_responses.errors import UNFINISHED, UNREADABL
 from freehold.wire.dialects.openai_responses.output_in import CallItem, Item, MessageItem, ReasoningItem, WholeItem
 from freehold.wire.dialects.openai_responses.usage import read_usage, web_searches
 from freehold.wire.dialects.openai_responses.words import CALL, NAME, decode_any, rest_of
+from freehold.wire.fields import raws
 from freehold.wire.sse import SSEDecoder, SSEError
 from freehold.wire.wholereader import WholeReader
 
@@ -233,7 +234,7 @@ def whole(reply: ReplyReader, value: dict[str, Any], events: list[Event]) -> Non
     elif not isinstance(value.get("output"), list):
         reply.fail(UNREADABLE, events)
     else:
-        extras = {name: raw for name, raw in rest_of(value, *_BASICS).items() if name in _ENDING}
+        extras = raws({name: member for name, member in value.items() if name in _ENDING})
         reply.end(value, status if isinstance(status, str) else "completed", extras, events)
 
 

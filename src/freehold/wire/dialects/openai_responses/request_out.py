@@ -19,7 +19,7 @@ from freehold.wire.dialect import Quirks
 from freehold.wire.dialects.openai_chat.peek import fit
 from freehold.wire.dialects.openai_responses.items_out import ItemEncoder
 from freehold.wire.dialects.openai_responses.request_in import ENCRYPTED, LOGPROBS, opened_again
-from freehold.wire.dialects.openai_responses.words import IN, NAME, raw
+from freehold.wire.dialects.openai_responses.words import IN, NAME
 from freehold.wire.dropped import Dropped
 
 Members = dict[str, Any]
@@ -66,9 +66,8 @@ def encode_request(request: ChatRequest, model: str, quirks: Quirks) -> tuple[by
     else:
         _foreign_input(request, members, items)
         _foreign(request, model, members, quirks, items.dropped)
-    final = {name: value if isinstance(value, Raw) else raw(value) for name, value in members.items()}
-    final, refused = fit(final, quirks)
-    return fields.join(final), (*items.dropped, *refused)
+    members, refused = fit(members, quirks)
+    return fields.join(members), (*items.dropped, *refused)
 
 
 def _check(request: ChatRequest, quirks: Quirks) -> None:

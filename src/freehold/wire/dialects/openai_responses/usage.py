@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from freehold.wire.chat import Usage
-from freehold.wire.dialects.openai_responses.words import encode, raw
+from freehold.wire.dialects.openai_responses.words import encode, rest_of
 
-_WORDS = frozenset(("input_tokens", "output_tokens", "total_tokens"))
+_WORDS = ("input_tokens", "output_tokens", "total_tokens")
 
 
 def _count(value: Any) -> int:
@@ -39,7 +39,7 @@ def read_usage(value: Any, keep_extras: bool = True, service_tier: Any = None) -
         service_tier=service_tier if isinstance(service_tier, str) else "",
     )
     if keep_extras:
-        usage.extras = {key: raw(member) for key, member in value.items() if key not in _WORDS}
+        usage.extras = rest_of(value, *_WORDS)
     return usage
 
 

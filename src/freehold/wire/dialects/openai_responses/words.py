@@ -9,6 +9,7 @@ from msgspec import DecodeError, Raw, ValidationError, json
 
 from freehold.base.errors import InvalidRequest
 from freehold.wire.chat import Extras
+from freehold.wire.fields import raws
 
 NAME: Final = "openai_responses"
 
@@ -41,7 +42,7 @@ def text_of(value: Any) -> str:
 
 def rest_of(value: dict[str, Any], *known: str) -> Extras:
     """The members that have no word of ours, raw."""
-    return {key: raw(member) for key, member in value.items() if key not in known}
+    return raws({key: member for key, member in value.items() if key not in known})
 
 
 def typed(decode: Callable[[Raw], Any], value: Raw, path: str, wanted: str) -> Any:
