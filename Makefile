@@ -71,7 +71,7 @@ prices: $(STAMPS)/dev ## Write the price table from the genai-prices package
 
 lock: ## Resolve requirements/*.in afresh (needs uv)
 	cd requirements && for name in run dev compile bench; do \
-	  uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  uv pip compile --no-config --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate $$name.in -o $$name.lock || exit 1; \
 	done
 
