@@ -24,7 +24,7 @@ def test_a_rotation_wraps_the_workspaces_anew_and_shows_ids_alone(tmp_path: Path
     done = run(tmp_path, "master-key", "show")
     assert done.stdout.splitlines()[1].split() == [old.id.hex(), "in", "use", "1"]
     done = run(tmp_path, "master-key", "rotate")
-    assert done.returncode == 0 and "1 workspace." in done.stdout
+    assert done.returncode == 0 and "1 key." in done.stdout
     new = MasterKey.load({}, data)
     shown = run(tmp_path, "master-key", "show").stdout
     assert [line.split() for line in shown.splitlines()[1:]] == [
@@ -50,7 +50,7 @@ def test_a_key_from_the_environment_is_changed_there_and_wrapped_anew_by_command
     assert done.returncode == 1 and "known are only" in done.stderr and "Traceback" not in done.stderr
     assert "MISSING" in run(tmp_path, "master-key", "show", FREEHOLD_MASTER_KEY=new).stdout
     done = run(tmp_path, "master-key", "rewrap", FREEHOLD_MASTER_KEY=new, FREEHOLD_MASTER_KEY_PREVIOUS=old)
-    assert done.returncode == 0 and "1 workspace." in done.stdout
+    assert done.returncode == 0 and "1 key." in done.stdout
     assert MasterKey(bytes(range(32))).id.hex() in run(tmp_path, "master-key", "show", FREEHOLD_MASTER_KEY=new).stdout
     done = run(tmp_path, "master-key", "show")
     assert done.returncode == 1 and "there is no master key" in done.stderr

@@ -162,7 +162,7 @@ def test_no_bytes_can_stop_it_and_whole_lines_between_ends_of_lines_are_read(
         ids, unreadable = _all(segment)
     whole = [raw.strip(b"\0") + b"\n" for raw in content.split(b"\n")]
     if part_bytes > len(content):
-        assert ids.count("good") == whole.count(GOOD)
+        assert ids.count("good") == sum(raw.strip(b" \t\r\n") == GOOD[:-1] for raw in whole)  # JSON allows space around it
         assert len(ids) + unreadable == sum(raw != b"\n" for raw in whole)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fastapi import APIRouter, FastAPI, Request
 
 from freehold import __version__
-from freehold.admin import audit, auth, calls, document, keys, me, models, oidc, problems, usage, users, workspaces
+from freehold.admin import audit, auth, calls, document, keys, me, models, oidc, pages, problems, usage, users, workspaces
 from freehold.admin.objects import router
 from freehold.admin.scim import PREFIX, make_scim
 from freehold.admin.who import Noted
@@ -59,5 +59,6 @@ def make_app(plane: Plane, who: Who) -> FastAPI:
     api.include_router(calls.router())
     api.include_router(router(Tokens(), TokenMade))
     app.include_router(api)
+    app.include_router(pages.router())
     app.mount(PREFIX, make_scim(plane, who, app.state.noted))
     return app

@@ -103,9 +103,12 @@ def _rolled_up(grain: Grain, piece: Piece, wanted: Wanted, measures: Sequence[st
         grouped = ["in_step", rollups.c.series] if wanted.step_ms else [rollups.c.series]
         table = select(at, rollups.c.series, *added).where(*within).group_by(*grouped).subquery()
         at, within = table.c.in_step.label("in_step") if wanted.step_ms else at, []
-    failed = func.sum(case((series.c.outcome != "ok", table.c.calls), else_=0))
-    summed = [failed if name == FAILED else func.sum(table.c[name]) for name in measures]
+    summed = [func.sum(_failed(table) if name == FAILED else table.c[name]) for name in measures]
     return select(at, *_texts(wanted), *summed).join_from(table, series, series.c.id == table.c.series).where(*within)
+
+
+def _failed(table: Any) -> ColumnElement[int]:
+    return case((series.c.outcome != "ok", table.c.calls), else_=0)
 
 
 def _within(table: Table, grain: Grain, piece: Piece, wanted: Wanted) -> tuple[Label[Any], list[ColumnElement[bool]]]:
