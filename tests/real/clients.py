@@ -133,7 +133,8 @@ class Anthropic:
         return self._whole()
 
     def schema(self) -> Said:
-        return self._whole(max_tokens=ROOM, temperature=0, output_config={"format": {"type": "json_schema", "schema": SCHEMA}})
+        bound = {"format": {"type": "json_schema", "schema": SCHEMA}}
+        return self._whole(max_tokens=ROOM, output_config=bound, extra_body={"temperature": 0})
 
     def _whole(self, **fields: Any) -> Said:
         create: Any = self._client.messages.create
