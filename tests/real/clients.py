@@ -166,7 +166,8 @@ class Gemini:
         return self._said([self._models.generate_content(**self._ask())])
 
     def schema(self) -> Said:
-        config = {"response_mime_type": "application/json", "response_json_schema": SCHEMA, "max_output_tokens": ROOM, "temperature": 0}
+        bound = {"response_mime_type": "application/json", "response_json_schema": SCHEMA}
+        config = {**bound, "max_output_tokens": ROOM, "temperature": 0}
         return self._said([self._models.generate_content(**self._ask(**config))])
 
     def stream(self) -> Said:

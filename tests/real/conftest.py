@@ -52,7 +52,8 @@ class Gateway:
 
     def new_line(self) -> dict[str, Any]:
         """That of the call that just ended: it is written before the client sees the end."""
-        lines = [json.loads(raw) for path in self._spool.glob("*.jsonl") for raw in path.read_bytes().split(b"\n") if raw[:1] == b"{"]
+        written = (raw for path in self._spool.glob("*.jsonl") for raw in path.read_bytes().split(b"\n"))
+        lines = [json.loads(raw) for raw in written if raw[:1] == b"{"]
         fresh = [line for line in lines if line["call_id"] not in self._seen]
         self._seen.update(line["call_id"] for line in fresh)
         assert len(fresh) == 1, fresh
