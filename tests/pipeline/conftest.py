@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,15 @@ class RunningGateway:
         self.reload()
         return upstream
 
-    def route(self, name: str, *targets: str, retries: int = 0) -> None:
+    def route(self, name: str, *targets: str, retries: int = 0, weights: Sequence[float] = (), **more: Any) -> None:
         listed = [TargetConfig(provider=t.partition("/")[0], model=t.partition("/")[2]) for t in targets]
-        self.config.routes[name] = RouteConfig(targets=listed, retries=retries)
+        for target, weight in zip(listed, weights, strict=False):
+            target.weight = weight
+        self.config.routes[name] = RouteConfig(targets=listed, retries=retries, **more)
         self.reload()
 
     def reload(self) -> None:
-        self.gateway.runtime = self._runtime()
+        self.gateway.runtime = replace(self.gateway.runtime, snapshot=self.objects.use(self.config))
 
     async def call(self, path: str, body: Any = None, *, key: str | None = KEY, **request: Any) -> Answered:
         return await client.call(self.port, path, body, key=key, **request)

@@ -128,6 +128,7 @@ class UpstreamRefused(UpstreamError):
         self.status = status
         self.code = code
         self.error_type = error_type
+        self.cause = ""  # what another target may not mind: "context_window", "content_policy"
 
     @property
     def may_retry(self) -> bool:

@@ -190,6 +190,17 @@ def _route(name: str, route: RouteConfig, names: Names, env: Mapping[str, str]) 
         if target.price is not None:
             yield from _price((*where, "price"), target.price)
         yield from _target_provider((*where, "provider"), target.provider, names, env)
+    if route.strategy == "weighted" and not any(target.weight for target in route.targets):
+        yield (*path, "targets"), "every weight is 0", "give one of them more"
+    for i, other in enumerate(route.fallbacks):
+        if other == name:
+            yield (*path, "fallbacks", i), "the route falls back to itself", "name another route"
+        elif other not in names.routes:
+            yield (
+                (*path, "fallbacks", i),
+                f'there is no route "{shown(other)}"',
+                nearest(other, names.routes) or "add it under routes",
+            )
 
 
 def _target_provider(path: Path, name: str, names: Names, env: Mapping[str, str]) -> Iterator[Found]:

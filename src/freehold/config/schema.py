@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 Zone = Literal["internal", "external"]
+Strategy = Literal["priority", "weighted", "fastest", "cheapest", "least_busy"]
+Sticky = Literal["session", "user", "prompt"]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Days = Annotated[int, Meta(ge=1, le=100_000)]
 Usd = Annotated[float, Meta(ge=0)]
@@ -100,12 +102,16 @@ class TargetConfig(Strict):
     provider: str  # a name under `providers`, or one that Freehold knows
     model: str  # the model's name there
     price: PriceConfig | None = None  # in place of the price table's
+    weight: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0  # its share with weighted and least_busy; 0: only when no other can
 
 
 class RouteConfig(Strict):
     """A model name that clients ask for."""
 
-    targets: Annotated[list[TargetConfig], Meta(min_length=1)]  # tried in this order
+    targets: Annotated[list[TargetConfig], Meta(min_length=1)]  # where its calls may go
+    strategy: Strategy = "priority"  # which target comes first: as they are written, by weight, the fastest, the cheapest, ...
+    sticky: Sticky | None = None  # what stays at one healthy target: a session, an end user, prompts that begin alike
+    fallbacks: list[str] = field(default_factory=list)  # routes whose targets are tried when all of its own have failed
     retries: Annotated[int, Meta(ge=0, le=5)] = 1  # how often each target is tried again before the next
 
 

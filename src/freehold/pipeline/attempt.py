@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from time import monotonic_ns
+from time import monotonic, monotonic_ns
 from typing import Any, Protocol, TypeVar
 
 from freehold.base.errors import GatewayError, Unsupported, UpstreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout
-from freehold.pipeline import betas, bound
+from freehold.pipeline import betas, bound, choose
 from freehold.pipeline.exchange import Exchange
 from freehold.pipeline.runtime import Runtime, Side, Target
+from freehold.policy.causes import cause_of
 from freehold.store.spool import AttemptLine
 from freehold.upstream.head import complete_head
 from freehold.upstream.reply import Reply
@@ -54,16 +55,21 @@ async def first_event(x: Exchange, rt: Runtime, ask: Callable[[Exchange, Runtime
 
     Raises the last target's UpstreamError, or Unsupported if no target could carry the request.
     """
-    assert x.route is not None
-    targets = x.route.targets
+    route = x.route
+    assert route is not None
+    waiting = choose.waiting(x, rt, route) if len(route.targets) > 1 or route.fallbacks else None
     last: GatewayError | None = None
-    for position, target in enumerate(targets):
-        for again in range(x.route.retries + 1):
+    tried: Target | None = None
+    for target in route.targets if waiting is None else waiting:
+        if last is not None and _would_refuse_too(last, tried, target):
+            continue
+        tried = target
+        for again in range(route.retries + 1):
             if again:
-                await asyncio.sleep(_BACKOFF_S * 2**again * random.uniform(0.5, 1.0))
+                await asyncio.sleep(_pause_s(again, last))
             began = monotonic_ns()
             try:
-                answer = await ask(x, rt, target)
+                answer = await (ask(x, rt, target) if waiting is None else _watched(x, rt, target, ask))
             except Unsupported as error:
                 last = last if isinstance(last, UpstreamError) else error
                 break
@@ -72,18 +78,49 @@ async def first_event(x: Exchange, rt: Runtime, ask: Callable[[Exchange, Runtime
                 _note_failure(x, rt, target, began, error)
                 if not may_fall_back(error) or (x.rest is not None and not x.rest.repeatable):
                     raise
-                if not may_retry_here(error, another=position + 1 < len(targets)):
+                another = waiting is not None and waiting.more()
+                if again == route.retries or not may_retry_here(error, another) or not rt.retries.spend():
                     break
             else:
+                rt.retries.earn()
                 x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1000, answer.status))
                 return answer
     assert last is not None
     raise last
 
 
+async def _watched(x: Exchange, rt: Runtime, target: Target, ask: Callable[[Exchange, Runtime, Target], Awaitable[B]]) -> B:
+    """`ask`, and what it tells of the target where there is a choice of them."""
+    assert x.principal is not None
+    health = rt.health_of(target, x.principal.space)
+    began = monotonic()
+    health.begin(began)
+    try:
+        answer = await ask(x, rt, target)
+    except BaseException:
+        health.end()
+        raise
+    choose.went_well(x, rt, target, health, monotonic() - began)
+    return answer
+
+
+def _would_refuse_too(last: GatewayError | None, tried: Target | None, target: Target) -> bool:
+    """Too long for a target is too long for one with no longer a context."""
+    if not isinstance(last, UpstreamRefused) or last.cause != "context_window" or tried is None:
+        return False
+    return (
+        tried.context_tokens is not None and target.context_tokens is not None and target.context_tokens <= tried.context_tokens
+    )
+
+
+def _pause_s(again: int, last: GatewayError | None) -> float:
+    wait_s: float = _BACKOFF_S * 2**again * random.uniform(0.5, 1.0)
+    return max(wait_s, last.retry_after_s or 0.0) if last is not None else wait_s
+
+
 def may_fall_back(error: UpstreamError) -> bool:
-    """A refusal of the request itself (400, 404, 422...) would come again from anyone."""
-    return error.may_retry if isinstance(error, UpstreamRefused) else True
+    """A refusal of the request itself (400, 404, 422...) would come again from anyone, but for what is too long or unwelcome."""
+    return error.may_retry or bool(error.cause) if isinstance(error, UpstreamRefused) else True
 
 
 def may_retry_here(error: UpstreamError, another: bool) -> bool:
@@ -91,7 +128,7 @@ def may_retry_here(error: UpstreamError, another: bool) -> bool:
     if isinstance(error, UpstreamTimeout):
         return False
     if isinstance(error, UpstreamRefused):
-        if error.status in (401, 403):
+        if error.status in (401, 403) or error.cause:
             return False
         if error.status == 429 or error.retry_after_s:
             return not another and (error.retry_after_s or 0) <= 1
@@ -102,6 +139,7 @@ def _note_failure(x: Exchange, rt: Runtime, target: Target, began: int, error: U
     status = error.status if isinstance(error, UpstreamRefused) else 0
     x.attempts.append(AttemptLine(target.label, (monotonic_ns() - began) // 1000, status, error.kind))
     rt.metrics.failed_attempt(target.label, error.kind)
+    choose.failed(x, rt, target, error)
     x.sent = x.sent and not isinstance(error, UpstreamRefused)
 
 
@@ -264,12 +302,14 @@ def _failed(failure: Failure, target: Target) -> UpstreamError:
     """An error that came inside a 200 reply, before anything was sent on."""
     if failure.kind == "upstream_broken":
         return UpstreamBroken(f"Target {target.label!r} sent a reply that can't be read: {failure.message}")
-    return UpstreamRefused(
+    error = UpstreamRefused(
         f"Target {target.label!r}: {failure.message}",
         status=failure.status,
         code=failure.code,
         error_type=failure.error_type,
     )
+    error.cause = cause_of(failure.status, f"{failure.code} {failure.message}".encode())
+    return error
 
 
 async def _refusal(reply: Reply, target: Target, side: Side) -> UpstreamRefused:
@@ -284,6 +324,7 @@ async def _refusal(reply: Reply, target: Target, side: Side) -> UpstreamRefused:
     except UpstreamError:
         body.clear()  # the status tells enough
     error = side.dialect.decode_error(reply.status, bytes(body), target.provider.name)
+    error.cause = cause_of(reply.status, bytes(body))
     error.retry_after_s = retry_after_s(reply.headers) or error.retry_after_s  # some tell it in the body only
     return error
 

@@ -30,8 +30,11 @@ def compile_routes(given: Mapping[str, RouteConfig], providers: Mapping[str, Pro
     return {
         name: Route(
             name,
-            tuple(make_target(providers[t.provider], t.model, _price(t.price)) for t in route.targets),
+            tuple(make_target(providers[t.provider], t.model, _price(t.price), t.weight) for t in route.targets),
             route.retries,
+            route.strategy,
+            route.sticky or "",
+            tuple(route.fallbacks),
         )
         for name, route in given.items()
     }

@@ -11,6 +11,7 @@ from freehold.base.errors import GatewayError
 from freehold.base.ids import new_call_id
 from freehold.pipeline.input import Input
 from freehold.pipeline.runtime import Principal, Route, Side, Target
+from freehold.policy.health import Health
 from freehold.store.spool import AttemptLine
 from freehold.wire.chat import ChatRequest, Usage
 from freehold.wire.dialect import NOTHING_ASKED, Asked, Dialect, Kind, Peek, Relay
@@ -30,6 +31,7 @@ class Exchange:
         "asked",
         "attempts",
         "body",
+        "busy",
         "call_id",
         "chat",
         "commit_ns",
@@ -104,6 +106,7 @@ class Exchange:
         self.relay: Relay | None = None
         self.reply_lines = b""  # header lines of the upstream's that go on to the client
         self.upstream_id = ""
+        self.busy: Health | None = None  # of the target that answers, while it does
         self.wait_ns = 0  # spent waiting for upstreams before the commit point
         # deliver
         self.commit_ns = 0  # monotonic; 0 before the headers left

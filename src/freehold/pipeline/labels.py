@@ -24,13 +24,22 @@ _decode_str = json.Decoder(str).decode
 _decode_members = json.Decoder(dict[str, Raw]).decode
 
 
-def note_labels(headers: dict[bytes, bytes], peek: Peek | None, dialect: str, line: LedgerLine) -> None:
-    """`dialect`: its name, which says where a request names its end user."""
+def end_user_of(headers: dict[bytes, bytes], peek: Peek | None, dialect: str) -> str:
+    """`dialect`: its name, which says where a request names its end user. "": it does not say."""
     user = headers.get(USER_HEADER)
     if user is not None:
-        line.end_user = _text(user)
-    elif peek is not None:
-        line.end_user = _user_of(peek.fields, dialect)
+        return _text(user)
+    return _user_of(peek.fields, dialect) if peek is not None else ""
+
+
+def session_of(headers: dict[bytes, bytes]) -> str:
+    session = headers.get(SESSION_HEADER)
+    return "" if session is None else _text(session)
+
+
+def note_labels(headers: dict[bytes, bytes], peek: Peek | None, dialect: str, line: LedgerLine) -> None:
+    """`dialect`: as in `end_user_of`."""
+    line.end_user = end_user_of(headers, peek, dialect)
     session = headers.get(SESSION_HEADER)
     if session is not None:
         line.session = _text(session)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from msgspec import Raw, Struct
@@ -19,7 +19,9 @@ from freehold.observe.metrics import Metrics
 from freehold.policy import pricebook
 from freehold.policy.access import ModelAccess
 from freehold.policy.address import Network
+from freehold.policy.health import Health, RetryBudget
 from freehold.policy.pricing import Price
+from freehold.policy.routing import Strategy
 from freehold.store.spool import Spool
 from freehold.upstream.credentials import Credential
 from freehold.upstream.pool import Pool
@@ -92,14 +94,17 @@ class Provider(Struct, frozen=True, kw_only=True):
 class Target:
     """One place to send to. `heads` keeps the request heads by side and path, made on first use."""
 
-    __slots__ = ("heads", "label", "label_bytes", "model", "price", "provider")
+    __slots__ = ("context_tokens", "heads", "health", "label", "label_bytes", "model", "price", "provider", "weight")
 
-    def __init__(self, provider: Provider, model: str, price: Price | None) -> None:
+    def __init__(self, provider: Provider, model: str, price: Price | None, weight: float = 1.0) -> None:
         self.provider = provider
         self.model = model
         self.price = price
         self.label = f"{provider.name}/{model}"
         self.label_bytes = self.label.encode("ascii", "replace")
+        self.weight = weight
+        self.context_tokens: int | None = None  # None: not known
+        self.health: Health | None = None  # found when it is first asked for: see Runtime.health_of
         self.heads: dict[tuple[str, str], bytes] = {}
 
     def head(self, side: Side, path: str) -> bytes:
@@ -118,9 +123,14 @@ class Target:
 
 
 class Route(Struct, frozen=True):
+    """`fallbacks`: names of routes of the same workspace."""
+
     name: str
     targets: tuple[Target, ...]
     retries: int = 1
+    strategy: Strategy = "priority"
+    sticky: str = ""
+    fallbacks: tuple[str, ...] = ()
 
 
 class Space:
@@ -195,12 +205,14 @@ class Snapshot:
         self.proxies = proxies
 
 
-def make_target(provider: Provider, model: str, price: Price | None = None) -> Target:
+def make_target(provider: Provider, model: str, price: Price | None = None, weight: float = 1.0) -> Target:
     """The table's price, unless `price` or the provider's own for unknown models says otherwise."""
-    if price is None and provider.price_id:
-        known = pricebook.find(provider.price_id, model)
-        price = known.price if known else None
-    return Target(provider, model, price or provider.price)
+    known = pricebook.find(provider.price_id, model) if provider.price_id else None
+    if price is None and known is not None:
+        price = known.price
+    target = Target(provider, model, price or provider.price, weight)
+    target.context_tokens = known.context_tokens if known is not None else None
+    return target
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +222,10 @@ class Runtime:
     spool: Spool
     metrics: Metrics
     count: Callable[[str], int]
+    retries: RetryBudget = field(default_factory=RetryBudget)
+    healths: dict[tuple[str, str], Health] = field(default_factory=dict)  # by workspace and label: reloads make new targets
+
+    def health_of(self, target: Target, space: Space) -> Health:
+        if target.health is None:
+            target.health = self.healths.setdefault((space.workspace, target.label), Health())
+        return target.health

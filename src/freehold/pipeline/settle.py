@@ -23,6 +23,9 @@ def close(x: Exchange, rt: Runtime) -> None:
     if not x.recorded:
         x.outcome = x.outcome or "error"
         record(x, rt)
+    if x.busy is not None:
+        x.busy.end()
+        x.busy = None
 
 
 def record(x: Exchange, rt: Runtime) -> None:

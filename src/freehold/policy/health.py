@@ -111,3 +111,27 @@ class Health:
         self._calls = self._calls * kept + 1.0
         self._failed = self._failed * kept + failed
         self._ratio_at = now
+
+
+class RetryBudget:
+    """Retries of one worker, as a share of its calls: when everything fails, trying all of it again would double the load."""
+
+    __slots__ = ("_left",)
+
+    SHARE = 0.2
+    MOST = 100.0
+
+    def __init__(self) -> None:
+        self._left = self.MOST / 2
+
+    def earn(self) -> None:
+        """A call went well."""
+        if self._left < self.MOST:
+            self._left += self.SHARE
+
+    def spend(self) -> bool:
+        """May one more be tried?"""
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True

@@ -33,15 +33,13 @@ def order(
     """Positions of all candidates, the first to be tried first. `chance()`: a number in [0, 1).
 
     `stick_to`: what stays together (a session, a user, the beginning of a prompt): the same target comes first for it for as
-    long as that is healthy, and when it is not, the same other one.
+    long as that is healthy, and when it is not, the same other one. With "priority" all of it stays together anyway.
     """
     healthy = [i for i, c in enumerate(candidates) if c.health.usable(now)]
     rest = sorted((i for i in range(len(candidates)) if i not in healthy), key=lambda i: candidates[i].health.due_s(now))
     ranked = _rank(strategy, candidates, healthy, now, chance)
-    if stick_to and len(ranked) > 1:
-        home = max(ranked, key=lambda i: _affinity(stick_to, candidates[i]))
-        ranked.remove(home)
-        ranked.insert(0, home)
+    if stick_to and strategy != "priority":
+        ranked.sort(key=lambda i: -_affinity(stick_to, candidates[i]))
     return ranked + rest
 
 
